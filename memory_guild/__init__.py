@@ -1,0 +1,1 @@
+"""Memory Guild: the data layer that AI agents trust with their memory."""

@@ -1,0 +1,182 @@
+"""Every error that the package raises, as one tree under :class:`MemoryGuildError`.
+
+An error carries its data as fields and says the next step in its message. No message quotes the content of a memory,
+a value of its metadata or a password: errors end up in logs.
+"""
+
+from __future__ import annotations
+
+from tortoise.exceptions import DBConnectionError, IntegrityError
+
+
+class MemoryGuildError(Exception):
+    """The base of the tree: catch this one to catch everything that Memory Guild raises on purpose."""
+
+
+# --- what the caller passed -------------------------------------------------------------------------------------
+
+
+class InvalidInputError(MemoryGuildError, ValueError):
+    """A value cannot be stored as given; nothing was written.
+
+    Attributes:
+        field: The field or argument that is wrong, such as ``agent_id`` or ``metadata.when``.
+        reason: Why, and what would be accepted.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+# --- what the database refused ----------------------------------------------------------------------------------
+
+
+class ConstraintError(MemoryGuildError, IntegrityError):
+    """A constraint of the schema refused a row; the statement wrote nothing.
+
+    It is a ``tortoise.exceptions.IntegrityError`` too, so code written for Tortoise keeps working.
+
+    Attributes:
+        constraint: The constraint's name in the catalog; None where the server did not say (a distributed engine).
+        table: The table's name, or None.
+        sqlstate: The five characters of PostgreSQL's error code.
+    """
+
+    def __init__(
+        self, message: str, *, constraint: str | None = None, table: str | None = None, sqlstate: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.constraint = constraint
+        self.table = table
+        self.sqlstate = sqlstate
+
+
+class DuplicateError(ConstraintError):
+    """A row with the same unique key is there already (SQLSTATE 23505)."""
+
+
+class DuplicateMemoryError(DuplicateError):
+    """This agent of this tenant has this text already (``unique_content_hash``)."""
+
+
+class DuplicateEmbeddingError(DuplicateError):
+    """This memory has an embedding by this model already (``unique_memory_embedding``)."""
+
+
+class DuplicateRelationshipError(DuplicateError):
+    """This edge, with this type, is there already (``unique_relationship``)."""
+
+
+class DuplicateNameError(DuplicateError):
+    """A data source or an access policy of this name is there already."""
+
+
+class UnknownMemoryError(ConstraintError):
+    """An embedding or an edge names a memory that does not exist (SQLSTATE 23503)."""
+
+
+class CheckError(ConstraintError, InvalidInputError):
+    """A CHECK or NOT NULL of the schema forbids the value (SQLSTATE 23514, 23502).
+
+    Raised with the same type, field and constraint whether the rule was noticed before the statement was sent or by
+    the database.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        reason: str,
+        *,
+        constraint: str | None = None,
+        table: str | None = None,
+        sqlstate: str = "23514",
+    ) -> None:
+        ConstraintError.__init__(self, f"{field}: {reason}", constraint=constraint, table=table, sqlstate=sqlstate)
+        self.field = field
+        self.reason = reason
+
+
+class SelfReferenceError(CheckError):
+    """An edge starts and ends at the same memory (``no_self_reference``)."""
+
+
+# --- the server and the schema ----------------------------------------------------------------------------------
+
+
+class SettingsError(MemoryGuildError, ValueError):
+    """An environment variable, or a part of the database URL, cannot be used.
+
+    Attributes:
+        setting: The variable's name, such as ``MEMORY_GUILD_POOL_MAX``.
+    """
+
+    def __init__(self, setting: str, reason: str) -> None:
+        super().__init__(f"{setting}: {reason}")
+        self.setting = setting
+        self.reason = reason
+
+
+class ConnectionFailedError(MemoryGuildError, DBConnectionError):
+    """The server could not be used; the message names host, port, user and database, never a password."""
+
+
+class ServerUnreachableError(ConnectionFailedError):
+    """Nothing answers at the address, or the connection broke."""
+
+
+class AuthenticationError(ConnectionFailedError):
+    """The server refused the login: wrong password, unknown role or no entry in ``pg_hba.conf``."""
+
+
+class UnknownDatabaseError(ConnectionFailedError):
+    """The server has no database of that name."""
+
+
+class ServerTooOldError(ConnectionFailedError):
+    """The server is older than PostgreSQL 15.
+
+    Attributes:
+        server_version: The server's version, such as ``"14.11"``.
+    """
+
+    def __init__(self, message: str, *, server_version: str) -> None:
+        super().__init__(message)
+        self.server_version = server_version
+
+
+class EmbeddedServerError(MemoryGuildError):
+    """The embedded PostgreSQL cannot be installed, started or stopped; the message says what to do instead."""
+
+
+class SchemaError(MemoryGuildError):
+    """The tables of the database and this version of the package do not belong together."""
+
+
+class MigrationsPendingError(SchemaError):
+    """The database lacks migrations that this code needs.
+
+    Attributes:
+        pending: The names of the missing migrations, in order.
+    """
+
+    def __init__(self, pending: list[str]) -> None:
+        super().__init__(
+            f"the database lacks {len(pending)} migration(s): {', '.join(pending)}; run `memory-guild upgrade`"
+        )
+        self.pending = pending
+
+
+class SchemaTooNewError(SchemaError):
+    """The database carries migrations that this code does not know.
+
+    Attributes:
+        unknown: The names of the migrations that are applied but not part of this version.
+    """
+
+    def __init__(self, unknown: list[str]) -> None:
+        super().__init__(
+            f"the database is newer than this code: it has {', '.join(unknown)}; upgrade the memory-guild package"
+        )
+        self.unknown = unknown
