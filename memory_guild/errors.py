@@ -47,7 +47,7 @@ class ConstraintError(MemoryGuildError, IntegrityError):
     def __init__(
         self, message: str, *, constraint: str | None = None, table: str | None = None, sqlstate: str | None = None
     ) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)
         self.constraint = constraint
         self.table = table
         self.sqlstate = sqlstate
@@ -144,6 +144,10 @@ class ServerTooOldError(ConnectionFailedError):
     def __init__(self, message: str, *, server_version: str) -> None:
         super().__init__(message)
         self.server_version = server_version
+
+
+class StatementCanceledError(MemoryGuildError, TimeoutError):
+    """The server stopped a statement that took longer than it may (SQLSTATE 57014); nothing of it was written."""
 
 
 class EmbeddedServerError(MemoryGuildError):

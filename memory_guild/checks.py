@@ -1,0 +1,120 @@
+"""What a value must be before it is sent to the database: one function a rule, used by the models and by the verbs.
+
+Each function returns the value unchanged or raises :class:`InvalidInputError` that names the field. None of them puts
+the value into the message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from memory_guild.errors import InvalidInputError
+from memory_guild.types import NAME_MAX_LENGTH
+
+
+def check_text(field: str, value: object) -> str:
+    """Any text that PostgreSQL can store: no NUL, no lone surrogate (both impossible in a UTF-8 database)."""
+    if value is None:
+        raise InvalidInputError(field, "is required and cannot be None")
+    if not isinstance(value, str):
+        raise InvalidInputError(field, f"must be a str, not {type(value).__name__}")
+    if "\x00" in value:
+        raise InvalidInputError(field, "contains a NUL character (U+0000), which PostgreSQL cannot store; remove it")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            field, f"contains a lone surrogate at character {error.start}; decode the text correctly first"
+        ) from None
+    return value
+
+
+def check_name(field: str, value: object, max_length: int = NAME_MAX_LENGTH) -> str:
+    """A name or identifier: text of 1 to ``max_length`` characters."""
+    text = check_text(field, value)
+    if not text:
+        raise InvalidInputError(field, "must not be empty")
+    return check_length(field, text, max_length)
+
+
+def check_length(field: str, value: str, max_length: int) -> str:
+    """Text of at most ``max_length`` characters (PostgreSQL counts characters, not bytes)."""
+    if len(value) > max_length:
+        raise InvalidInputError(field, f"has {len(value)} characters; at most {max_length} fit")
+    return value
+
+
+def check_content(field: str, value: object, max_bytes: int) -> str:
+    """The text of a memory: at most ``max_bytes`` bytes of UTF-8."""
+    text = check_text(field, value)
+    size = len(text.encode())
+    if size > max_bytes:
+        raise InvalidInputError(
+            field, f"has {size} bytes; at most {max_bytes} are allowed (MEMORY_GUILD_CONTENT_MAX_BYTES)"
+        )
+    return text
+
+
+def check_json_object(field: str, value: object) -> dict[str, Any]:
+    """A JSON object: a dict of str keys, holding what JSON can say and PostgreSQL can store, at any depth."""
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(field, f"must be a dict (a JSON object), not {type(value).__name__}")
+    try:
+        _check_json_value(field, value)
+    except RecursionError:
+        raise InvalidInputError(field, "is nested too deeply") from None
+    return dict(value)
+
+
+def _check_json_value(path: str, value: object) -> None:
+    match value:
+        case None | bool() | int():
+            return
+        case float():
+            if value != value or value in (float("inf"), float("-inf")):
+                raise InvalidInputError(path, "is NaN or infinite, which JSON cannot say; use None or a string")
+        case str():
+            check_text(path, value)
+        case Mapping():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise InvalidInputError(path, f"has a key of type {type(key).__name__}; JSON keys are str")
+                check_text(f"{path} (a key)", key)
+                _check_json_value(f"{path}.{key}", item)
+        case list() | tuple():
+            for index, item in enumerate(value):
+                _check_json_value(f"{path}[{index}]", item)
+        case _:
+            raise InvalidInputError(
+                path, f"is a {type(value).__name__}, which JSON cannot say; convert it (a datetime with .isoformat())"
+            )
+
+
+def encode_json(value: Mapping[str, Any]) -> str:
+    """The JSON text of a checked object."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def check_aware(field: str, value: object) -> datetime:
+    """A datetime that knows its offset from UTC."""
+    if not isinstance(value, datetime):
+        raise InvalidInputError(field, f"must be a datetime, not {type(value).__name__}")
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise InvalidInputError(field, "is a naive datetime; give it a time zone, such as datetime.now(UTC)")
+    return value
+
+
+def check_uuid(field: str, value: object) -> UUID:
+    """A UUID, or its text."""
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, str):
+        try:
+            return UUID(value)
+        except ValueError:
+            pass
+    raise InvalidInputError(field, "is not a UUID")

@@ -1,0 +1,131 @@
+"""The Tortoise engine: Tortoise's asyncpg client with our settings, our errors and the embedded server behind it.
+
+``TORTOISE_ORM`` names this module as the connection's engine; Tortoise finds the client as ``client_class``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import NestedTransactionContext, TransactionContext, TransactionContextPooled
+
+from memory_guild.errors import ServerTooOldError
+from memory_guild.postgres import OLDEST_SERVER_VERSION, translate, translate_connecting
+from memory_guild.settings import DatabaseUrl, Settings
+
+_Call = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class _Translating(AsyncpgDBClient):
+    """Raises the package's errors for what the database refused."""
+
+    async def _translate_exceptions(self, func: _Call, *args: Any, **kwargs: Any) -> Any:
+        async def translated(client: AsyncpgDBClient, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return await func(client, *args, **kwargs)
+            except asyncpg.PostgresError as error:
+                if (ours := translate(error)) is not None:
+                    # The server's own error quotes the row: it must not appear in a traceback.
+                    raise ours from None
+                raise
+
+        return await super()._translate_exceptions(translated, *args, **kwargs)
+
+
+class GuildClient(_Translating):
+    """A pool of connections to the server that the settings name."""
+
+    def __init__(self, connection_name: str, settings: Settings, fetch_inserted: bool = True) -> None:
+        super().__init__(connection_name=connection_name, fetch_inserted=fetch_inserted)
+        self.settings = settings
+        self.schema = settings.schema
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Open the pool; start the embedded server first where the settings name no other."""
+        with _translated_connecting(await self._locate()):
+            self._pool = await asyncpg.create_pool(
+                min_size=self.settings.pool_min,
+                max_size=self.settings.pool_max,
+                init=_refuse_old_server,
+                **self._arguments(with_db),
+            )
+        await self._post_connect()
+
+    @asynccontextmanager
+    async def dedicated_connection(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A connection beside the pool, with the same settings, closed at the end of the block."""
+        with _translated_connecting(await self._locate()):
+            connection = await asyncpg.connect(**self._arguments(with_db=True))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def _locate(self) -> str:
+        self._url = self.settings.database_url or await _embedded_url(self.settings)
+        self.user, self.password, self.database = self._url.user, self._url.password, self._url.database
+        return str(self._url)
+
+    def _arguments(self, with_db: bool) -> dict[str, Any]:
+        return {
+            "dsn": self._url.dsn,
+            "user": self._url.user,
+            "password": self._url.password,
+            "database": self._url.database if with_db else None,
+            "timeout": self.settings.connect_timeout_seconds,
+            "server_settings": _server_settings(self.settings),
+            "connection_class": self.connection_class,
+        }
+
+    def _in_transaction(self) -> TransactionContext:
+        return TransactionContextPooled(GuildTransaction(self), self._pool_init_lock)
+
+
+class GuildTransaction(_Translating, TransactionWrapper):
+    """A connection of the pool for the length of one transaction."""
+
+    def _in_transaction(self) -> TransactionContext:
+        return NestedTransactionContext(GuildTransaction(self))
+
+
+@contextmanager
+def _translated_connecting(target: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if (ours := translate_connecting(error, target)) is not None:
+            raise ours from None
+        raise
+
+
+def _server_settings(settings: Settings) -> dict[str, str]:
+    quoted_schema = settings.schema.replace('"', '""')
+    return {
+        "search_path": f'"{quoted_schema}"',
+        "application_name": settings.application_name,
+        "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
+    }
+
+
+async def _embedded_url(settings: Settings) -> DatabaseUrl:
+    from memory_guild import embedded  # only an installation with the extra has what it needs
+
+    server = await asyncio.to_thread(embedded.attach, settings.embedded_folder, settings.embedded_version)
+    return DatabaseUrl.parse(server.url)
+
+
+async def _refuse_old_server(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    version = connection.get_server_version()
+    if version.major < OLDEST_SERVER_VERSION:
+        raise ServerTooOldError(
+            f"the server is PostgreSQL {version.major}.{version.minor}; {OLDEST_SERVER_VERSION} or newer is needed",
+            server_version=f"{version.major}.{version.minor}",
+        )
+
+
+client_class = GuildClient

@@ -1,0 +1,295 @@
+"""The five tables of the specification as Tortoise models.
+
+Every column, constraint and index carries the specification's name. The tables themselves come from the migrations,
+which are plain SQL: Tortoise's own DDL would name constraints its own way and drop the CHECKs. A test holds the models,
+the migrations and the specification equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from tortoise import Model, fields
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.schema_generator import BaseSchemaGenerator
+from tortoise.fields.db_defaults import SqlDefault
+from tortoise.indexes import Index, PartialIndex
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
+
+from memory_guild.errors import InvalidInputError
+from memory_guild.fields import (
+    ChoiceField,
+    ConfidenceField,
+    ContentField,
+    FlagField,
+    HashField,
+    IdField,
+    JsonObjectField,
+    NameField,
+    NullableTextField,
+    TimestampField,
+)
+from memory_guild.types import (
+    CONTENT_HASH_MAX_LENGTH,
+    EMBEDDING_MODEL_MAX_LENGTH,
+    NAME_MAX_LENGTH,
+    DataSourceType,
+    RelationshipType,
+    SourceType,
+)
+
+_NOW = SqlDefault("now()")
+_RANDOM_ID = SqlDefault("gen_random_uuid()")
+_EMPTY_OBJECT = SqlDefault("'{}'")
+
+
+def hash_content(content_text: str) -> str:
+    """The lower-case hexadecimal MD5 of the text's UTF-8 bytes, 32 characters: a key for deduplication, not security."""
+    return hashlib.md5(content_text.encode(), usedforsecurity=False).hexdigest()
+
+
+class DescendingIndex(Index):
+    """An index whose columns are sorted newest, or largest, first."""
+
+    def get_sql(self, schema_generator: BaseSchemaGenerator, model: type[Model], safe: bool) -> str:
+        """The statement that creates it."""
+        columns = [f'"{name}" DESC' for name in self.field_names]
+        return schema_generator._get_index_sql(model, columns, safe, index_name=self.name)
+
+
+class StrictModel(Model):
+    """A Tortoise model that refuses what Tortoise would ignore: unknown columns, and None where None is forbidden."""
+
+    class Meta:
+        abstract = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        for name, value in kwargs.items():
+            field = self._meta.fields_map.get(name)
+            if field is None and name != "pk":
+                raise InvalidInputError(name, f"is not a column of {type(self).__name__}")
+            if value is None and field is not None and not field.null:
+                raise InvalidInputError(name, "is required and cannot be None")
+        super().__init__(**kwargs)
+
+
+class MemoryRecord(StrictModel):
+    """One memory of one agent of one tenant: a text, kept once.
+
+    Relations: ``embeddings``, ``outgoing_edges`` (this memory is the source) and ``incoming_edges`` (it is the target).
+    """
+
+    memory_id = IdField(
+        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the memory; the database fills it in"
+    )
+    agent_id = NameField(max_length=NAME_MAX_LENGTH, description="The agent that the memory belongs to")
+    tenant_id = NameField(max_length=NAME_MAX_LENGTH, description="The tenant that the memory belongs to")
+    source_type = ChoiceField(
+        SourceType,
+        check=CheckConstraint(
+            check="source_type IN ('conversation', 'tool_output', 'document', 'observation', 'external')",
+            name="memory_records_source_type_check",
+        ),
+        description="Where the memory comes from",
+    )
+    content_text = ContentField(description="What is remembered, stored exactly as given")
+    content_hash = HashField(
+        max_length=CONTENT_HASH_MAX_LENGTH,
+        description="MD5 of the UTF-8 bytes of content_text in lower-case hexadecimal; computed when not given",
+    )
+    metadata = JsonObjectField(null=True, db_default=_EMPTY_OBJECT, description="A JSON object of the caller's own")
+    created_at = TimestampField(null=True, db_default=_NOW, description="When the memory was stored")
+    updated_at = TimestampField(null=True, db_default=_NOW, description="When the memory was last changed")
+    is_deleted = FlagField(null=True, db_default=False, description="True once the memory is forgotten")
+    deleted_at = TimestampField(null=True, description="When the memory was forgotten")
+
+    embeddings: fields.ReverseRelation[MemoryEmbedding]
+    outgoing_edges: fields.ReverseRelation[MemoryRelationship]
+    incoming_edges: fields.ReverseRelation[MemoryRelationship]
+
+    class Meta:
+        table = "memory_records"
+        constraints = (UniqueConstraint(fields=("agent_id", "tenant_id", "content_hash"), name="unique_content_hash"),)
+        indexes = (
+            Index(fields=("agent_id",), name="idx_memory_agent"),
+            Index(fields=("tenant_id",), name="idx_memory_tenant"),
+            Index(fields=("source_type",), name="idx_memory_source"),
+            DescendingIndex(fields=("created_at",), name="idx_memory_created"),
+            Index(fields=("content_hash",), name="idx_memory_hash"),
+            PartialIndex(fields=("is_deleted",), name="idx_memory_active", condition={"is_deleted": False}),
+        )
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if self.content_hash is None and isinstance(self.content_text, str):
+            self.content_hash = _hash_of_valid_text(self.content_text)
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        """Set an attribute; the hash follows the text for as long as it is the text's hash."""
+        if key == "content_text" and isinstance(value, str):
+            old_text = self.__dict__.get("content_text")
+            if isinstance(old_text, str) and self.__dict__.get("content_hash") == _hash_of_valid_text(old_text):
+                super().__setattr__("content_hash", _hash_of_valid_text(value))
+        super().__setattr__(key, value)
+
+    async def save(
+        self,
+        using_db: BaseDBAsyncClient | None = None,
+        update_fields: Iterable[str] | None = None,
+        force_create: bool = False,
+        force_update: bool = False,
+    ) -> None:
+        """Insert or update the row, see ``tortoise.Model.save``; a text is never saved without its hash."""
+        if update_fields is not None:
+            update_fields = set(update_fields)
+            if "content_text" in update_fields:
+                update_fields.add("content_hash")
+        await super().save(using_db, update_fields, force_create, force_update)
+
+
+def _hash_of_valid_text(content_text: str) -> str:
+    # A lone surrogate has no UTF-8 bytes; the column's own check refuses the text before the hash is ever used.
+    return hash_content(content_text.encode(errors="replace").decode())
+
+
+class MemoryEmbedding(StrictModel):
+    """Where a memory's vector lies: its id in the vector store, and the model that made it (one per memory and model)."""
+
+    embedding_id = IdField(
+        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the row; the database fills it in"
+    )
+    memory: fields.ForeignKeyRelation[MemoryRecord] = fields.ForeignKeyField(
+        "models.MemoryRecord",
+        related_name="embeddings",
+        on_delete=fields.CASCADE,
+        description="The memory that the vector stands for",
+    )
+    memory_id: Any
+    vector_id = NameField(max_length=NAME_MAX_LENGTH, description="The vector's id in the vector store")
+    embedding_model = NameField(max_length=EMBEDDING_MODEL_MAX_LENGTH, description="The model that made the vector")
+    created_at = TimestampField(null=True, db_default=_NOW, description="When the row was stored")
+
+    class Meta:
+        table = "memory_embeddings"
+        constraints = (UniqueConstraint(fields=("memory_id", "embedding_model"), name="unique_memory_embedding"),)
+        indexes = (
+            Index(fields=("memory_id",), name="idx_embeddings_memory"),
+            Index(fields=("vector_id",), name="idx_embeddings_vector"),
+        )
+
+
+class MemoryRelationship(StrictModel):
+    """A directed, typed edge from one memory to another."""
+
+    relationship_id = IdField(
+        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the edge; the database fills it in"
+    )
+    source_memory: fields.ForeignKeyRelation[MemoryRecord] = fields.ForeignKeyField(
+        "models.MemoryRecord",
+        related_name="outgoing_edges",
+        on_delete=fields.CASCADE,
+        description="The memory that the edge starts at",
+    )
+    source_memory_id: Any
+    target_memory: fields.ForeignKeyRelation[MemoryRecord] = fields.ForeignKeyField(
+        "models.MemoryRecord",
+        related_name="incoming_edges",
+        on_delete=fields.CASCADE,
+        description="The memory that the edge ends at",
+    )
+    target_memory_id: Any
+    relationship_type = ChoiceField(
+        RelationshipType,
+        check=CheckConstraint(
+            check="relationship_type IN ('references', 'contradicts', 'supports', 'follows', 'related')",
+            name="memory_relationships_relationship_type_check",
+        ),
+        description="What the source says of the target",
+    )
+    confidence_score = ConfidenceField(
+        check=CheckConstraint(
+            check="confidence_score >= 0 AND confidence_score <= 1",
+            name="memory_relationships_confidence_score_check",
+        ),
+        description="How sure the edge is, from 0 to 1; None where nobody said",
+    )
+    created_at = TimestampField(null=True, db_default=_NOW, description="When the edge was stored")
+
+    class Meta:
+        table = "memory_relationships"
+        constraints = (
+            CheckConstraint(check="source_memory_id != target_memory_id", name="no_self_reference"),
+            UniqueConstraint(
+                fields=("source_memory_id", "target_memory_id", "relationship_type"), name="unique_relationship"
+            ),
+        )
+        indexes = (
+            Index(fields=("source_memory_id",), name="idx_relationships_source"),
+            Index(fields=("target_memory_id",), name="idx_relationships_target"),
+            Index(fields=("relationship_type",), name="idx_relationships_type"),
+        )
+
+
+class DataSource(StrictModel):
+    """An entry of the allowlist: a source that memories may be ingested from."""
+
+    source_id = IdField(
+        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the source; the database fills it in"
+    )
+    source_name = NameField(max_length=NAME_MAX_LENGTH, unique=True, description="The source's name, unique")
+    source_type = ChoiceField(
+        DataSourceType,
+        check=CheckConstraint(
+            check="source_type IN ('api', 'database', 'file_system', 'webhook', 'manual')",
+            name="data_sources_source_type_check",
+        ),
+        description="What kind of system the source is",
+    )
+    source_uri = NullableTextField(null=True, description="Where the source is found")
+    is_active = FlagField(null=True, db_default=True, description="False while nothing may come from it")
+    created_at = TimestampField(null=True, db_default=_NOW, description="When the source was approved")
+    last_ingestion_at = TimestampField(null=True, description="When something last came from it")
+    metadata = JsonObjectField(null=True, db_default=_EMPTY_OBJECT, description="A JSON object of the caller's own")
+
+    class Meta:
+        table = "data_sources"
+        indexes = (
+            Index(fields=("is_active",), name="idx_sources_active"),
+            Index(fields=("source_type",), name="idx_sources_type"),
+        )
+
+
+class MemoryAccessPolicy(StrictModel):
+    """A policy that decides which agent may do what with which memory."""
+
+    policy_id = IdField(
+        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the policy; the database fills it in"
+    )
+    policy_name = NameField(max_length=NAME_MAX_LENGTH, unique=True, description="The policy's name, unique")
+    policy_rules = JsonObjectField(description="The rules: a JSON object that carries OPA Rego")
+    is_active = FlagField(null=True, db_default=True, description="False while the policy is not applied")
+    created_at = TimestampField(null=True, db_default=_NOW, description="When the policy was stored")
+    updated_at = TimestampField(null=True, db_default=_NOW, description="When the policy was last changed")
+
+    class Meta:
+        table = "memory_access_policies"
+        indexes = (Index(fields=("is_active",), name="idx_policies_active"),)
+
+
+MODELS: tuple[type[StrictModel], ...] = (
+    MemoryRecord,
+    MemoryEmbedding,
+    MemoryRelationship,
+    DataSource,
+    MemoryAccessPolicy,
+)
+"""The models in the specification's order."""
+
+
+def check_constraints(model: type[StrictModel]) -> tuple[CheckConstraint, ...]:
+    """The CHECKs of a model's table: those beside its columns, then those over several columns."""
+    beside_columns = [field.check for field in model._meta.fields_map.values() if hasattr(field, "check")]
+    over_columns = [constraint for constraint in model._meta.constraints if isinstance(constraint, CheckConstraint)]
+    return (*beside_columns, *over_columns)

@@ -1,0 +1,179 @@
+"""What PostgreSQL says went wrong, as the package's errors: the one place that reads SQLSTATE and constraint names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import asyncpg
+
+from memory_guild.errors import (
+    AuthenticationError,
+    CheckError,
+    ConnectionFailedError,
+    ConstraintError,
+    DuplicateEmbeddingError,
+    DuplicateError,
+    DuplicateMemoryError,
+    DuplicateNameError,
+    DuplicateRelationshipError,
+    InvalidInputError,
+    MemoryGuildError,
+    SelfReferenceError,
+    ServerUnreachableError,
+    StatementCanceledError,
+    UnknownDatabaseError,
+    UnknownMemoryError,
+)
+
+OLDEST_SERVER_VERSION = 15
+"""The oldest major version of PostgreSQL that the package is tested on."""
+
+_DUPLICATES: dict[str, tuple[type[DuplicateError], str]] = {
+    "unique_content_hash": (
+        DuplicateMemoryError,
+        "this agent of this tenant has a memory with this content_hash already; read it instead of storing it again",
+    ),
+    "unique_memory_embedding": (
+        DuplicateEmbeddingError,
+        "this memory has an embedding by this model already; update its vector_id instead",
+    ),
+    "unique_relationship": (
+        DuplicateRelationshipError,
+        "there is an edge of this type from this source to this target already; update it instead",
+    ),
+    "data_sources_source_name_key": (DuplicateNameError, "there is a data source of this name already; choose another"),
+    "memory_access_policies_policy_name_key": (
+        DuplicateNameError,
+        "there is an access policy of this name already; choose another",
+    ),
+}
+_CHECKED_COLUMNS = {
+    "memory_records_source_type_check": "source_type",
+    "memory_relationships_relationship_type_check": "relationship_type",
+    "memory_relationships_confidence_score_check": "confidence_score",
+    "data_sources_source_type_check": "source_type",
+}
+
+
+def translate(error: asyncpg.PostgresError) -> MemoryGuildError | None:
+    """The package's error for what a statement raised, or None where none fits better than the original."""
+    handler = _BY_SQLSTATE.get(error.sqlstate or "")
+    return handler(error) if handler else None
+
+
+def translate_connecting(error: Exception, target: str) -> ConnectionFailedError | None:
+    """The package's error for what opening a connection raised.
+
+    Args:
+        error: What asyncpg raised.
+        target: The server for the message, without a password.
+    """
+    match error:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return AuthenticationError(f"{target} refused the login; check user and password, and pg_hba.conf")
+        case asyncpg.InvalidCatalogNameError():
+            return UnknownDatabaseError(f"{target}: the server has no such database; create it with `createdb`")
+        case asyncpg.PostgresError():
+            return ConnectionFailedError(f"{target} refused the connection: {error.args[0]} ({error.sqlstate})")
+        case asyncpg.InterfaceError() | ValueError():
+            return ConnectionFailedError(f"{target} cannot be used as given; check the URL's query ({type(error).__name__})")
+        case TimeoutError():
+            return ServerUnreachableError(f"{target} did not answer in time; is it up, and is a firewall in between?")
+        case OSError():
+            return ServerUnreachableError(
+                f"nothing answers at {target} ({error.strerror or type(error).__name__}); start the server, or unset"
+                " MEMORY_GUILD_DATABASE_URL to use the embedded one"
+            )
+        case _:
+            return None
+
+
+def _unique_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
+    kind, message = _DUPLICATES.get(
+        error.constraint_name or "", (DuplicateError, "a row with the same unique key is there already")
+    )
+    return kind(message, constraint=error.constraint_name, table=error.table_name, sqlstate=error.sqlstate)
+
+
+def _check_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
+    constraint = error.constraint_name
+    if constraint == "no_self_reference":
+        return SelfReferenceError(
+            "target_memory_id", "is the source itself; an edge joins two memories", constraint=constraint, table=error.table_name
+        )
+    return CheckError(
+        _CHECKED_COLUMNS.get(constraint or "", error.table_name or "row"),
+        f"is forbidden by the check {constraint or 'of the table'}",
+        constraint=constraint,
+        table=error.table_name,
+    )
+
+
+def _not_null_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return CheckError(
+        error.column_name or "row", "is required and cannot be None", table=error.table_name, sqlstate="23502"
+    )
+
+
+def _foreign_key_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return UnknownMemoryError(
+        "the memory does not exist; store it first, and check the id",
+        constraint=error.constraint_name,
+        table=error.table_name,
+        sqlstate=error.sqlstate,
+    )
+
+
+def _other_constraint(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return ConstraintError(
+        "a constraint refused the row", constraint=error.constraint_name, table=error.table_name, sqlstate=error.sqlstate
+    )
+
+
+def _bad_value(error: asyncpg.PostgresError) -> MemoryGuildError:
+    # The server's text may quote the value: it is kept as the cause, never repeated.
+    return InvalidInputError(error.column_name or "value", f"does not fit its column (SQLSTATE {error.sqlstate})")
+
+
+def _bad_argument(error: asyncpg.PostgresError) -> MemoryGuildError:
+    # Raised by asyncpg itself, before anything is sent: it names the argument's number, and quotes its value.
+    argument = re.search(r"\$\d+", str(error))
+    return InvalidInputError(f"argument {argument[0]}" if argument else "value", "is of a type that its column does not take")
+
+
+def _connection_lost(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return ServerUnreachableError(
+        f"the server ended the connection (SQLSTATE {error.sqlstate}); what the transaction did is undone, run it again"
+    )
+
+
+def _canceled(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return StatementCanceledError(
+        "the server canceled the statement; MEMORY_GUILD_STATEMENT_TIMEOUT_SECONDS sets how long one may take"
+    )
+
+
+_BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
+    "23505": _unique_violation,
+    "23514": _check_violation,
+    "23502": _not_null_violation,
+    "23503": _foreign_key_violation,
+    "23001": _other_constraint,
+    "23P01": _other_constraint,
+    "22000": _bad_argument,
+    "22001": _bad_value,
+    "22003": _bad_value,
+    "22007": _bad_value,
+    "22008": _bad_value,
+    "22021": _bad_value,
+    "22P02": _bad_value,
+    "22P05": _bad_value,
+    "08000": _connection_lost,
+    "08003": _connection_lost,
+    "08006": _connection_lost,
+    "57014": _canceled,
+    "57P01": _connection_lost,
+    "57P02": _connection_lost,
+    "57P03": _connection_lost,
+}
