@@ -48,6 +48,11 @@ class IdField(fields.UUIDField[UUID]):
 class NameField(fields.CharField[str]):
     """A name or identifier: 1 to ``max_length`` characters."""
 
+    @property
+    def constraints(self) -> dict[str, int]:
+        """The lengths, for the serializers."""
+        return {"min_length": 1, "max_length": self.max_length}
+
     def to_db_value(self, value: Any, instance: _Owner) -> str:
         """The checked name."""
         return check_name(self.model_field_name, value, self.max_length)
@@ -79,6 +84,8 @@ class NullableTextField(fields.TextField):
 
 class JsonObjectField(fields.JSONField[dict[str, Any]]):
     """A JSON object."""
+
+    field_type = dict
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(encoder=encode_json, decoder=json.loads, **kwargs)
@@ -120,7 +127,7 @@ class TimestampField(fields.DatetimeField[datetime | None]):
                 raise InvalidInputError(self.model_field_name, "is not an ISO 8601 date and time") from None
         return None if value is None else check_aware(self.model_field_name, value)
 
-    def to_db_value(self, value: Any, instance: _Owner) -> datetime | None:
+    def to_db_value(self, value: Any, instance: _Owner) -> Any:
         """The checked point in time."""
         return self.to_python_value(value)
 
@@ -147,9 +154,7 @@ class ChoiceField(CharEnumFieldInstance):
             return self.choices(value)
         except ValueError:
             allowed = ", ".join(self.choices)
-            raise CheckError(
-                self.model_field_name, f"is not one of: {allowed}", constraint=self.check.name
-            ) from None
+            raise CheckError(self.model_field_name, f"is not one of: {allowed}", constraint=self.check.name) from None
 
     def to_db_value(self, value: Any, instance: _Owner) -> str:
         """The text of the member."""
@@ -164,6 +169,11 @@ class ConfidenceField(fields.FloatField[float | None]):
     def __init__(self, *, check: CheckConstraint, description: str) -> None:
         super().__init__(null=True, description=description)
         self.check = check
+
+    @property
+    def constraints(self) -> dict[str, int]:
+        """The bounds, for the serializers."""
+        return {"ge": 0, "le": 1}
 
     def to_db_value(self, value: Any, instance: _Owner) -> float | None:
         """The checked number; NaN is refused, as the CHECK refuses it."""

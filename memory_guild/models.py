@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from tortoise import Model, fields
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -82,7 +83,10 @@ class MemoryRecord(StrictModel):
     """
 
     memory_id = IdField(
-        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the memory; the database fills it in"
+        primary_key=True,
+        default=None,
+        db_default=_RANDOM_ID,
+        description="Identifies the memory; the database fills it in",
     )
     agent_id = NameField(max_length=NAME_MAX_LENGTH, description="The agent that the memory belongs to")
     tenant_id = NameField(max_length=NAME_MAX_LENGTH, description="The tenant that the memory belongs to")
@@ -122,6 +126,8 @@ class MemoryRecord(StrictModel):
         )
 
     def __init__(self, **kwargs: Any) -> None:
+        if kwargs.get("content_hash") is None:
+            kwargs.pop("content_hash", None)
         super().__init__(**kwargs)
         if self.content_hash is None and isinstance(self.content_text, str):
             self.content_hash = _hash_of_valid_text(self.content_text)
@@ -155,10 +161,13 @@ def _hash_of_valid_text(content_text: str) -> str:
 
 
 class MemoryEmbedding(StrictModel):
-    """Where a memory's vector lies: its id in the vector store, and the model that made it (one per memory and model)."""
+    """Where a memory's vector lies: its id in the vector store; one per memory and embedding model."""
 
     embedding_id = IdField(
-        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the row; the database fills it in"
+        primary_key=True,
+        default=None,
+        db_default=_RANDOM_ID,
+        description="Identifies the row; the database fills it in",
     )
     memory: fields.ForeignKeyRelation[MemoryRecord] = fields.ForeignKeyField(
         "models.MemoryRecord",
@@ -166,7 +175,7 @@ class MemoryEmbedding(StrictModel):
         on_delete=fields.CASCADE,
         description="The memory that the vector stands for",
     )
-    memory_id: Any
+    memory_id: UUID
     vector_id = NameField(max_length=NAME_MAX_LENGTH, description="The vector's id in the vector store")
     embedding_model = NameField(max_length=EMBEDDING_MODEL_MAX_LENGTH, description="The model that made the vector")
     created_at = TimestampField(null=True, db_default=_NOW, description="When the row was stored")
@@ -184,7 +193,10 @@ class MemoryRelationship(StrictModel):
     """A directed, typed edge from one memory to another."""
 
     relationship_id = IdField(
-        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the edge; the database fills it in"
+        primary_key=True,
+        default=None,
+        db_default=_RANDOM_ID,
+        description="Identifies the edge; the database fills it in",
     )
     source_memory: fields.ForeignKeyRelation[MemoryRecord] = fields.ForeignKeyField(
         "models.MemoryRecord",
@@ -192,14 +204,14 @@ class MemoryRelationship(StrictModel):
         on_delete=fields.CASCADE,
         description="The memory that the edge starts at",
     )
-    source_memory_id: Any
+    source_memory_id: UUID
     target_memory: fields.ForeignKeyRelation[MemoryRecord] = fields.ForeignKeyField(
         "models.MemoryRecord",
         related_name="incoming_edges",
         on_delete=fields.CASCADE,
         description="The memory that the edge ends at",
     )
-    target_memory_id: Any
+    target_memory_id: UUID
     relationship_type = ChoiceField(
         RelationshipType,
         check=CheckConstraint(
@@ -236,7 +248,10 @@ class DataSource(StrictModel):
     """An entry of the allowlist: a source that memories may be ingested from."""
 
     source_id = IdField(
-        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the source; the database fills it in"
+        primary_key=True,
+        default=None,
+        db_default=_RANDOM_ID,
+        description="Identifies the source; the database fills it in",
     )
     source_name = NameField(max_length=NAME_MAX_LENGTH, unique=True, description="The source's name, unique")
     source_type = ChoiceField(
@@ -265,7 +280,10 @@ class MemoryAccessPolicy(StrictModel):
     """A policy that decides which agent may do what with which memory."""
 
     policy_id = IdField(
-        primary_key=True, default=None, db_default=_RANDOM_ID, description="Identifies the policy; the database fills it in"
+        primary_key=True,
+        default=None,
+        db_default=_RANDOM_ID,
+        description="Identifies the policy; the database fills it in",
     )
     policy_name = NameField(max_length=NAME_MAX_LENGTH, unique=True, description="The policy's name, unique")
     policy_rules = JsonObjectField(description="The rules: a JSON object that carries OPA Rego")

@@ -77,7 +77,9 @@ def translate_connecting(error: Exception, target: str) -> ConnectionFailedError
         case asyncpg.PostgresError():
             return ConnectionFailedError(f"{target} refused the connection: {error.args[0]} ({error.sqlstate})")
         case asyncpg.InterfaceError() | ValueError():
-            return ConnectionFailedError(f"{target} cannot be used as given; check the URL's query ({type(error).__name__})")
+            return ConnectionFailedError(
+                f"{target} cannot be used as given; check the URL's query ({type(error).__name__})"
+            )
         case TimeoutError():
             return ServerUnreachableError(f"{target} did not answer in time; is it up, and is a firewall in between?")
         case OSError():
@@ -100,7 +102,10 @@ def _check_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
     constraint = error.constraint_name
     if constraint == "no_self_reference":
         return SelfReferenceError(
-            "target_memory_id", "is the source itself; an edge joins two memories", constraint=constraint, table=error.table_name
+            "target_memory_id",
+            "is the source itself; an edge joins two memories",
+            constraint=constraint,
+            table=error.table_name,
         )
     return CheckError(
         _CHECKED_COLUMNS.get(constraint or "", error.table_name or "row"),
@@ -127,7 +132,10 @@ def _foreign_key_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 def _other_constraint(error: asyncpg.PostgresError) -> MemoryGuildError:
     return ConstraintError(
-        "a constraint refused the row", constraint=error.constraint_name, table=error.table_name, sqlstate=error.sqlstate
+        "a constraint refused the row",
+        constraint=error.constraint_name,
+        table=error.table_name,
+        sqlstate=error.sqlstate,
     )
 
 
@@ -139,7 +147,9 @@ def _bad_value(error: asyncpg.PostgresError) -> MemoryGuildError:
 def _bad_argument(error: asyncpg.PostgresError) -> MemoryGuildError:
     # Raised by asyncpg itself, before anything is sent: it names the argument's number, and quotes its value.
     argument = re.search(r"\$\d+", str(error))
-    return InvalidInputError(f"argument {argument[0]}" if argument else "value", "is of a type that its column does not take")
+    return InvalidInputError(
+        f"argument {argument[0]}" if argument else "value", "is of a type that its column does not take"
+    )
 
 
 def _connection_lost(error: asyncpg.PostgresError) -> MemoryGuildError:

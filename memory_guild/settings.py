@@ -19,7 +19,7 @@ from memory_guild.errors import SettingsError
 MODEL_MODULES = ["memory_guild.models", "aerich.models"]
 ENGINE_MODULE = "memory_guild.engine"
 
-# The password may hold any character, encoded or not, so the last @ ends it; hosts, database and query may not hold an @.
+# The password may hold any character, encoded or not, so the last @ ends it; what follows may not hold an @.
 _URL = re.compile(
     r"(?P<scheme>postgres(?:ql)?)://(?:(?P<user>[^:@]*)(?::(?P<password>.*))?@)?"
     r"(?P<hosts>[^@/?]*)(?:/(?P<database>[^@?]*))?(?:\?(?P<query>[^@]*))?",
@@ -73,7 +73,8 @@ class DatabaseUrl:
         match = _URL.fullmatch(url)
         if match is None:
             raise SettingsError(
-                "MEMORY_GUILD_DATABASE_URL", "must look like postgresql://user:password@host:5432/database?sslmode=require"
+                "MEMORY_GUILD_DATABASE_URL",
+                "must look like postgresql://user:password@host:5432/database?sslmode=require",
             )
         user, password, database = match["user"], match["password"], match["database"]
         return cls(
@@ -144,7 +145,8 @@ class Settings:
         )
         if settings.pool_min > settings.pool_max:
             raise SettingsError(
-                "MEMORY_GUILD_POOL_MIN", f"is {settings.pool_min}, more than MEMORY_GUILD_POOL_MAX ({settings.pool_max})"
+                "MEMORY_GUILD_POOL_MIN",
+                f"is {settings.pool_min}, more than MEMORY_GUILD_POOL_MAX ({settings.pool_max})",
             )
         return settings
 
@@ -184,7 +186,9 @@ class _Reader:
 
 def _check_schema(name: str) -> str:
     if len(name.encode()) > 63 or "\x00" in name or name.startswith("pg_"):
-        raise SettingsError("MEMORY_GUILD_SCHEMA", "must be a schema's name of at most 63 bytes that does not begin with pg_")
+        raise SettingsError(
+            "MEMORY_GUILD_SCHEMA", "must be a schema's name of at most 63 bytes that does not begin with pg_"
+        )
     return name
 
 

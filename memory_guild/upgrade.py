@@ -32,13 +32,18 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
         SchemaTooNewError: The database has migrations that this code does not know; nothing was changed.
         ConnectionFailedError: The server cannot be used.
     """
-    async with connect(database_url, schema=schema, check_schema=False):
-        async with client().dedicated_connection() as lock, lock.transaction():
-            # The lock's own connection: a migration that fails, or commits, must not let go of it.
-            await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
-            await lock.execute(statement("upgrade_lock"))
-            if unknown := [name for name in await applied_migrations() if name not in known_migrations()]:
-                raise SchemaTooNewError(unknown)
-            command = Command(settings_for(database_url, schema=schema).tortoise_config(), location=str(migrations_folder()))
-            await command.init()
-            return await command.upgrade()
+    async with (
+        connect(database_url, schema=schema, check_schema=False),
+        client().dedicated_connection() as lock,
+        lock.transaction(),
+    ):
+        # The lock's own connection: a migration that fails, or commits, must not let go of it.
+        await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+        await lock.execute(statement("upgrade_lock"))
+        if unknown := [name for name in await applied_migrations() if name not in known_migrations()]:
+            raise SchemaTooNewError(unknown)
+        command = Command(
+            settings_for(database_url, schema=schema).tortoise_config(), location=str(migrations_folder())
+        )
+        await command.init()
+        return await command.upgrade()

@@ -1,0 +1,158 @@
+"""Pydantic models generated from the Tortoise models: what is read, and what is asked for to create a row.
+
+``…Read`` has every column; ``MemoryRecordWithRelationsRead`` has the memory's embeddings and edges too. ``…Create`` has
+what a caller decides: ids and timestamps are the database's, forgetting has verbs of its own; unknown keys are refused.
+
+Read a row with ``MemoryRecordRead.model_validate(memory)``, which sends no query. The one with relations takes a memory
+whose relations were fetched before (``await memory.fetch_related("embeddings", "outgoing_edges", "incoming_edges")``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, ConfigDict, WithJsonSchema, create_model, field_validator, model_validator
+from tortoise import Tortoise
+from tortoise.context import TortoiseContext
+from tortoise.contrib.pydantic import PydanticModel, pydantic_model_creator
+from tortoise.exceptions import NoValuesFetched
+
+from memory_guild.errors import InvalidInputError
+from memory_guild.models import (
+    DataSource,
+    MemoryAccessPolicy,
+    MemoryEmbedding,
+    MemoryRecord,
+    MemoryRelationship,
+    StrictModel,
+    hash_content,
+)
+
+RELATIONS = ("embeddings", "outgoing_edges", "incoming_edges")
+"""The relations of a memory."""
+
+# The columns of a foreign key exist only once Tortoise has joined the models; a context of its own leaves no trace.
+with TortoiseContext():
+    Tortoise.init_models(["memory_guild.models"], "models")
+
+
+_QUIET = ConfigDict(hide_input_in_errors=True)  # an error is logged, and the input is what users told their agents
+
+
+def _generate(
+    model: type[StrictModel], suffix: str, columns: Sequence[str], defaults: Mapping[str, Any], *, check: bool
+) -> type[PydanticModel]:
+    """The Pydantic model of some of a model's columns.
+
+    With ``check``, each value passes the column's own check, so that the rule stands once, in the field. An enum's
+    values stand in the schema itself rather than behind a ``$ref``, which tool calls often do not follow.
+    """
+    name = f"{model.__name__}{suffix}"
+    generated = pydantic_model_creator(
+        model, name=name, include=tuple(columns), optional=tuple(defaults), model_config=_QUIET, module=__name__
+    )
+    fields: dict[str, Any] = {}
+    for column, info in generated.model_fields.items():
+        annotation: Any = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+            info.metadata.clear()
+            annotation = Annotated[annotation, WithJsonSchema({"type": "string", "enum": list(annotation)})]
+        if check:
+            annotation = Annotated[annotation, AfterValidator(partial(_checked, model, column))]
+        if column in defaults:
+            info.default = defaults[column]
+        fields[column] = (annotation, info)
+    return create_model(name, __base__=generated, __module__=__name__, **fields)
+
+
+def _checked(model: type[StrictModel], column: str, value: Any) -> Any:
+    if value is not None:
+        model._meta.fields_map[column].to_db_value(value, model)
+    return value
+
+
+def _read(model: type[StrictModel]) -> type[PydanticModel]:
+    columns = [column for column in model._meta.fields_map if column in model._meta.db_fields]
+    return _generate(model, "Read", columns, {}, check=False)
+
+
+def _create(model: type[StrictModel], *required: str, **defaults: Any) -> type[PydanticModel]:
+    return _generate(model, "Create", [*required, *defaults], defaults, check=True)
+
+
+# mypy cannot follow a base class that is computed; to it, these classes have attributes of any type.
+
+
+class MemoryRecordRead(_read(MemoryRecord)):  # type: ignore[misc]
+    """A memory as stored."""
+
+
+class MemoryEmbeddingRead(_read(MemoryEmbedding)):  # type: ignore[misc]
+    """Where a memory's vector lies."""
+
+
+class MemoryRelationshipRead(_read(MemoryRelationship)):  # type: ignore[misc]
+    """An edge from one memory to another, as stored."""
+
+
+class DataSourceRead(_read(DataSource)):  # type: ignore[misc]
+    """An entry of the allowlist, as stored."""
+
+
+class MemoryAccessPolicyRead(_read(MemoryAccessPolicy)):  # type: ignore[misc]
+    """An access policy, as stored."""
+
+
+class MemoryRecordWithRelationsRead(MemoryRecordRead):
+    """A memory as stored, with its embeddings and the edges that leave and reach it."""
+
+    model_config = ConfigDict(title="MemoryRecordWithRelationsRead")
+
+    embeddings: list[MemoryEmbeddingRead]
+    outgoing_edges: list[MemoryRelationshipRead]
+    incoming_edges: list[MemoryRelationshipRead]
+
+    @field_validator(*RELATIONS, mode="before")
+    @classmethod
+    def _already_fetched(cls, relation: Iterable[Any]) -> list[Any]:
+        try:
+            return list(relation)
+        except NoValuesFetched:
+            raise InvalidInputError(
+                "relations", f"were not fetched; first `await memory.fetch_related({', '.join(map(repr, RELATIONS))})`"
+            ) from None
+
+
+class MemoryRecordCreate(
+    _create(MemoryRecord, "agent_id", "tenant_id", "source_type", "content_text", content_hash=None, metadata={})  # type: ignore[misc]
+):
+    """A memory to store."""
+
+    @model_validator(mode="after")
+    def _hash_is_of_the_text(self) -> Self:
+        if self.content_hash not in (None, hash_content(self.content_text)):
+            raise InvalidInputError("content_hash", "is not the MD5 of content_text; leave it out to have it computed")
+        return self
+
+
+class MemoryEmbeddingCreate(_create(MemoryEmbedding, "memory_id", "vector_id", "embedding_model")):  # type: ignore[misc]
+    """A memory's vector, stored elsewhere, to make known."""
+
+
+class MemoryRelationshipCreate(
+    _create(MemoryRelationship, "source_memory_id", "target_memory_id", "relationship_type", confidence_score=None)  # type: ignore[misc]
+):
+    """An edge to store, from one memory to another."""
+
+
+class DataSourceCreate(
+    _create(DataSource, "source_name", "source_type", source_uri=None, is_active=True, metadata={})  # type: ignore[misc]
+):
+    """A source to approve."""
+
+
+class MemoryAccessPolicyCreate(_create(MemoryAccessPolicy, "policy_name", "policy_rules", is_active=True)):  # type: ignore[misc]
+    """A policy to store."""

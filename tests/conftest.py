@@ -1,0 +1,112 @@
+"""The server, a database migrated once, and a fresh copy of it for every test that asks for one.
+
+The server is the embedded one in a private temporary folder, or the one that ``MEMORY_GUILD_TEST_DATABASE_URL`` names
+(its login must be a superuser: the tests create databases and roles). ``MEMORY_GUILD_TEST_EMBEDDED_VERSION`` chooses
+16 or 18 for the embedded one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from memory_guild import embedded
+from memory_guild.database import connect
+from memory_guild.upgrade import upgrade
+
+FAST_BUT_NOT_DURABLE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's own reaches a test."""
+    for name in os.environ:
+        if name.startswith("MEMORY_GUILD_") and not name.startswith("MEMORY_GUILD_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A superuser's URL of the server under test, for its maintenance database."""
+    if url := os.environ.get("MEMORY_GUILD_TEST_DATABASE_URL"):
+        yield url
+        return
+    folder = Path(tempfile.mkdtemp(prefix="mg-"))
+    folder.chmod(0o711)  # a server started by root runs as another user, who must get through
+    version = int(os.environ.get("MEMORY_GUILD_TEST_EMBEDDED_VERSION", "0")) or None
+    server = embedded.attach(folder / "pg", version, options=FAST_BUT_NOT_DURABLE)
+    yield server.url
+    server.detach()
+    embedded.stop(folder / "pg")
+    shutil.rmtree(folder)
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL, for another database of the same server."""
+    before, _, query = url.partition("?")
+    return f"{before.rpartition('/')[0]}/{name}{'?' + query if query else ''}"
+
+
+async def run_statement(url: str, statement: str) -> None:
+    """One statement on a connection of its own."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """The name of a database that the real migrations have built, once for the whole run."""
+    name = f"mg_template_{uuid4().hex[:8]}"
+    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}"'))
+    asyncio.run(upgrade(with_database(server_url, name)))
+    yield name
+    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+async def empty_database_url(server_url: str) -> AsyncIterator[str]:
+    """A database without a table."""
+    name = f"mg_empty_{uuid4().hex[:12]}"
+    await run_statement(server_url, f'CREATE DATABASE "{name}"')
+    yield with_database(server_url, name)
+    await run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
+    """A migrated database of the test's own, reached as a superuser."""
+    name = f"mg_test_{uuid4().hex[:12]}"
+    await run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield with_database(server_url, name)
+    await run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A plain asyncpg connection to the test's database."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[str]:
+    """Tortoise, connected to the test's database."""
+    async with connect(database_url):
+        yield database_url
