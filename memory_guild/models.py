@@ -47,7 +47,7 @@ _EMPTY_OBJECT = SqlDefault("'{}'")
 
 
 def hash_content(content_text: str) -> str:
-    """The lower-case hexadecimal MD5 of the text's UTF-8 bytes, 32 characters: a key for deduplication, not security."""
+    """The lower-case hexadecimal MD5 of the text's UTF-8 bytes, 32 characters; no security hash."""
     return hashlib.md5(content_text.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -7,7 +7,7 @@ Read a row with ``MemoryRecordRead.model_validate(memory)``, which sends no quer
 whose relations were fetched before (``await memory.fetch_related("embeddings", "outgoing_edges", "incoming_edges")``).
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Tortoise reads the annotations of a serializer as types.
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
