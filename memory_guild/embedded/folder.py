@@ -1,0 +1,220 @@
+"""The folder that an embedded server lives in: what lies where, and that nobody else gets in.
+
+Permissions change inside this folder only, and for folders that are created here; never above or beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from memory_guild.embedded import watch
+from memory_guild.embedded.account import Account, server_account
+from memory_guild.embedded.description import PORT
+from memory_guild.errors import EmbeddedServerError
+
+_ROOT_FOLDER = Path("/var/lib/memory-guild/postgresql")  # an unprivileged account cannot enter root's home
+_SOCKET_NAME = f".s.PGSQL.{PORT}"
+_SOCKET_PATH_LIMIT = 103  # bytes; 107 on Linux, 103 on macOS
+_SHORT_FOLDER = Path("/tmp")  # noqa: S108  # the same for every process; TMPDIR and XDG_RUNTIME_DIR differ between logins
+
+
+@dataclass(frozen=True)
+class ServerFolder:
+    """The parts of the folder at `path`, an absolute path without symbolic links."""
+
+    path: Path
+
+    @property
+    def data(self) -> Path:
+        """PostgreSQL's data directory; it appears complete or not at all."""
+        return self.path / "data"
+
+    @property
+    def server_lock(self) -> Path:
+        """PostgreSQL's own lock file; its first line is the process id of the server."""
+        return self.data / "postmaster.pid"
+
+    @property
+    def socket(self) -> Path:
+        """The folder of the socket: in here, or under ``/tmp`` where that path cannot be a socket's.
+
+        It cannot when it is too long, or has a comma, which separates hosts for libpq and asyncpg.
+        """
+        inside = self.path / "socket"
+        if len(os.fsencode(inside / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT and "," not in str(inside):
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+        return _SHORT_FOLDER / f"memory-guild-{os.geteuid()}-{digest}"
+
+    @property
+    def socket_file(self) -> Path:
+        """The socket that the server listens at."""
+        return self.socket / _SOCKET_NAME
+
+    @property
+    def log(self) -> Path:
+        """What the server wrote since its last start; the run before is kept beside it."""
+        return self.path / "server.log"
+
+    @property
+    def host_rules(self) -> Path:
+        """``pg_hba.conf``; outside the data directory, so that the server itself cannot change who is let in."""
+        return self.path / "pg_hba.conf"
+
+    @property
+    def name_map(self) -> Path:
+        """``pg_ident.conf``."""
+        return self.path / "pg_ident.conf"
+
+    @property
+    def binaries(self) -> Path:
+        """Copies of PostgreSQL's programs, where the installed ones are closed to the server's account."""
+        return self.path / "binaries"
+
+    @property
+    def users_lock(self) -> Path:
+        """Locked (shared) by every process that uses the server."""
+        return self.path / "users.lock"
+
+    @property
+    def start_lock(self) -> Path:
+        """Locked while the server is being started or stopped."""
+        return self.path / "start.lock"
+
+    @property
+    def watcher_lock(self) -> Path:
+        """Locked by the watcher as long as it lives; holds its process id."""
+        return self.path / "watcher.lock"
+
+    @property
+    def starting(self) -> Path:
+        """Exists while a start is under way, and after one that was killed."""
+        return self.path / "starting"
+
+    @property
+    def keep_running(self) -> Path:
+        """Exists while the server shall run on without users."""
+        return self.path / "keep_running"
+
+    def version(self) -> int | None:
+        """The major version of the data in here; None before there is any."""
+        try:
+            return int((self.data / "PG_VERSION").read_text())
+        except (FileNotFoundError, ValueError):
+            if self.data.exists():
+                raise EmbeddedServerError(f"{self.data} is not a PostgreSQL data directory; move it away") from None
+            return None
+
+    def is_listening(self) -> bool:
+        """Whether a server answers here."""
+        return watch.is_listening(str(self.socket_file))
+
+    def secure(self, account: Account) -> None:
+        """Close this folder and the socket's to everybody but the caller and `account`; under the start lock only.
+
+        Raises:
+            EmbeddedServerError: The socket's folder is not ours alone.
+        """
+        if account.is_caller:
+            self.path.chmod(0o700)
+        else:
+            os.chown(self.path, os.geteuid(), account.group_id)
+            self.path.chmod(0o710)
+            self._hand_over(account)
+        make_private(self.socket, account)
+
+    def _hand_over(self, account: Account) -> None:
+        # A volume outlives its container, and in the next one the system account may have another number.
+        for top in (self.data, self.path / "socket"):
+            if top.exists() and top.lstat().st_uid != account.user_id:
+                for part in (top, *top.rglob("*")):
+                    os.chown(part, account.user_id, account.group_id, follow_symlinks=False)
+
+
+def locate(path: Path | None) -> ServerFolder:
+    """The folder at `path`, or the user's default one; creates nothing.
+
+    Raises:
+        EmbeddedServerError: It exists, but is not a folder, or is not the caller's alone.
+    """
+    folder = ServerFolder((path or _default_path()).expanduser().resolve())
+    if folder.path.exists():
+        _refuse_strangers(folder.path, os.geteuid())
+    return folder
+
+
+def prepare(path: Path | None) -> tuple[ServerFolder, Account]:
+    """The folder at `path` or the default one, created where it is missing, and the account to run PostgreSQL as.
+
+    Raises:
+        EmbeddedServerError: The folder belongs to somebody or something else, or `account` could not enter it.
+    """
+    folder = locate(path)
+    account = server_account()
+    if (closed := account.blocked_at(folder.path)) is not None:
+        raise EmbeddedServerError(
+            f"the account {account.name!r}, which PostgreSQL runs as, cannot enter {closed}; "
+            f"choose a folder outside of it, such as {_default_path()}"
+        )
+    for missing in reversed([place for place in folder.path.parents if not place.exists()]):
+        with contextlib.suppress(FileExistsError):  # another process is at the same
+            missing.mkdir()
+            missing.chmod(0o700 if account.is_caller else 0o755)
+    folder.path.mkdir(mode=0o700, exist_ok=True)
+    _refuse_strangers(folder.path, os.geteuid())
+    if not folder.start_lock.exists() and any(folder.path.iterdir()) and not folder.start_lock.exists():
+        raise EmbeddedServerError(f"{folder.path} holds other files; choose a new folder for the embedded PostgreSQL")
+    return folder, account
+
+
+def make_private(path: Path, account: Account) -> None:
+    """Create a folder that `account` alone can enter, or make sure that it is one.
+
+    Raises:
+        EmbeddedServerError: It is a link, belongs to another user, or is open to others.
+    """
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        pass
+    else:
+        os.chown(path, account.user_id, account.group_id)
+    _refuse_strangers(path, account.user_id)
+    if path.lstat().st_mode & 0o077:
+        raise EmbeddedServerError(f"other users can enter {path}; delete it, it will be created anew")
+
+
+def _default_path() -> Path:
+    if os.geteuid() == 0:
+        return _ROOT_FOLDER
+    return platformdirs.user_data_path("memory-guild", appauthor=False) / "postgresql"
+
+
+def _refuse_strangers(path: Path, owner_id: int) -> None:
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise EmbeddedServerError(f"{path} is not a folder; choose another one for the embedded PostgreSQL")
+    if found.st_uid != owner_id:
+        raise EmbeddedServerError(
+            f"{path} belongs to {_user_name(found.st_uid)}, not to {_user_name(owner_id)}; "
+            "choose another folder for the embedded PostgreSQL"
+        )
+    if found.st_mode & 0o022:
+        raise EmbeddedServerError(
+            f"other users can write to {path}; take that permission away or choose another folder"
+        )
+
+
+def _user_name(user_id: int) -> str:
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return f"user {user_id}"

@@ -1,0 +1,170 @@
+"""Who uses an embedded server: one shared lock for each process, and the watcher that waits for the last one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memory_guild.embedded import watch
+from memory_guild.errors import EmbeddedServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from memory_guild.embedded.account import Account
+    from memory_guild.embedded.folder import ServerFolder
+
+_LOCK_SECONDS = 180.0  # longer than the slowest creation and start of a server
+_POLL_SECONDS = 0.02
+
+
+@dataclass
+class _Lease:
+    descriptor: int
+    uses: int
+
+
+_leases: dict[Path, _Lease] = {}
+_leases_guard = threading.RLock()
+
+
+def _renew_guard() -> None:
+    # A forked child has only the thread that forked: a guard that another thread held would stay locked forever.
+    global _leases_guard
+    _leases_guard = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_guard)
+
+
+@contextmanager
+def transition(folder: ServerFolder) -> Iterator[None]:
+    """Be the only one, of all threads and processes, that starts or stops the server in `folder`."""
+    with _locked(folder.start_lock, fcntl.LOCK_EX):
+        yield
+
+
+def take(folder: ServerFolder) -> None:
+    """Count one more use of the server in `folder` by this process; under its :func:`transition` only."""
+    with _leases_guard:
+        lease = _leases.get(folder.path)
+        if lease is not None and _is_open_on(lease.descriptor, folder.users_lock):
+            lease.uses += 1
+            return
+        descriptor = _open(folder.users_lock)
+        try:
+            _lock(descriptor, fcntl.LOCK_SH, folder.users_lock)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        _leases[folder.path] = _Lease(descriptor, 1)
+
+
+def release(path: Path) -> None:
+    """Count one use less of the server in the folder `path`; after the last one this process lets go of it."""
+    with _leases_guard:
+        lease = _leases.get(path)
+        if lease is None:
+            return
+        lease.uses -= 1
+        if lease.uses == 0:
+            del _leases[path]
+            # Close, never unlock: a forked child has the same lock, and unlocking would take it from the child too.
+            if _is_open_on(lease.descriptor, path / "users.lock"):
+                os.close(lease.descriptor)
+
+
+def ensure_watcher(folder: ServerFolder, account: Account) -> None:
+    """Start a watcher unless one is there; under the folder's :func:`transition`, after :func:`take`.
+
+    Raises:
+        EmbeddedServerError: The watcher could not be started.
+    """
+    descriptor = _open(folder.watcher_lock)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        # The lock goes with the open file: the watcher inherits it, and there is no moment in which nobody holds it.
+        started = _run_watcher(["watch", *_place(folder), account.user_id, account.group_id, descriptor], descriptor)
+    finally:
+        os.close(descriptor)
+    if started != 0:
+        raise EmbeddedServerError(f"the watcher of the embedded PostgreSQL ended with exit code {started}")
+
+
+def stop_server(folder: ServerFolder) -> bool:
+    """Stop the server in `folder` as the account that owns its data; whether it is gone. Under :func:`transition`."""
+    owner = folder.data.stat()
+    return _run_watcher(["stop", *_place(folder), owner.st_uid, owner.st_gid]) == 0
+
+
+def _place(folder: ServerFolder) -> tuple[Path, Path]:
+    return folder.path, folder.socket_file
+
+
+def _run_watcher(arguments: list[str | Path | int], *descriptors: int) -> int:
+    if not sys.executable:
+        raise EmbeddedServerError(
+            "the embedded PostgreSQL needs a Python interpreter to watch over it, and sys.executable names none; "
+            "set MEMORY_GUILD_DATABASE_URL to use another server"
+        )
+    return subprocess.run(  # noqa: S603  # this interpreter, and a script of this package
+        [sys.executable, "-I", "-S", watch.__file__, *map(str, arguments)],
+        check=False,
+        cwd="/",  # it outlives this process, and must not keep its working directory busy
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=descriptors,
+        start_new_session=True,
+    ).returncode
+
+
+def _is_open_on(descriptor: int, path: Path) -> bool:
+    # A process that makes itself a daemon closes all it has open; the number may mean another file by now.
+    # And the file may be another one, after somebody deleted the folder.
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def _locked(path: Path, kind: int) -> Iterator[None]:
+    descriptor = _open(path)
+    try:
+        _lock(descriptor, kind, path)
+        try:
+            yield
+        finally:
+            # Unlock, not only close: a child forked meanwhile by another thread has the same lock, and would keep it.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int, path: Path) -> None:
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(
+                    f"another process has held {path} for {_LOCK_SECONDS:.0f} seconds; end it and try again"
+                ) from None
+            time.sleep(_POLL_SECONDS)

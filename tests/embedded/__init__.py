@@ -1,0 +1,1 @@
+"""Tests of the embedded server, with real servers, processes and users."""
