@@ -30,6 +30,19 @@ class InvalidInputError(MemoryGuildError, ValueError):
         self.reason = reason
 
 
+class UnreadableFileError(MemoryGuildError):
+    """A file of memories cannot be opened, or not be read to its end; what was stored before that stays.
+
+    Attributes:
+        path: The file, as it was named.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be read: {reason}")
+        self.path = path
+        self.reason = reason
+
+
 # --- what the database refused ----------------------------------------------------------------------------------
 
 
@@ -96,6 +109,25 @@ class CheckError(ConstraintError, InvalidInputError):
         ConstraintError.__init__(self, f"{field}: {reason}", constraint=constraint, table=table, sqlstate=sqlstate)
         self.field = field
         self.reason = reason
+
+
+class HashCollisionError(ConstraintError):
+    """A different text with the same hash is there already, or in the same batch; nothing of the batch was stored.
+
+    Attributes:
+        agent_id: The agent that both texts belong to.
+        content_hash: The hash that they share.
+    """
+
+    def __init__(self, agent_id: str, content_hash: str) -> None:
+        super().__init__(
+            f"agent {agent_id!r} has a different text with the hash {content_hash} already, and one hash stands for one"
+            " text; change the new text, by a space even, and store it again",
+            constraint="unique_content_hash",
+            table="memory_records",
+        )
+        self.agent_id = agent_id
+        self.content_hash = content_hash
 
 
 class SelfReferenceError(CheckError):
@@ -184,3 +216,54 @@ class SchemaTooNewError(SchemaError):
             f"the database is newer than this code: it has {', '.join(unknown)}; upgrade the memory-guild package"
         )
         self.unknown = unknown
+
+
+# --- tenants and scopes -----------------------------------------------------------------------------------------
+
+
+class ScopeError(MemoryGuildError):
+    """A tenant scope is missing, has ended, or cannot be opened here."""
+
+
+class TenantNotSetError(ScopeError):
+    """Tenant data was asked for outside a scope; nothing was sent, or the database refused the row (SQLSTATE MG003)."""
+
+
+class TenantMismatchError(ScopeError):
+    """A scope was opened inside another tenant's, or a row names another tenant than the scope's (SQLSTATE MG002)."""
+
+
+class ScopeClosedError(ScopeError):
+    """The scope has ended, and a task that was started inside it still asks for its data; nothing was sent."""
+
+
+class ScopeIdleError(ScopeError):
+    """The server ended a scope that sent no statement for too long (SQLSTATE 25P03); nothing of it was written."""
+
+
+class ScopeAbortedError(ScopeError):
+    """A statement of the scope had failed and the error was caught, so nothing of the scope could be committed."""
+
+
+class PermissionDeniedError(MemoryGuildError):
+    """The role may not do this (SQLSTATE 42501): inside a scope, choosing an id or changing a shared catalogue."""
+
+
+class IdentityError(ConstraintError):
+    """The id or the tenant of a memory was to be changed (SQLSTATE 23001); store a new memory instead."""
+
+
+class RoleMissingError(SchemaError):
+    """The roles of the tenant scopes are missing, or this login may not use them; the message has the statements."""
+
+
+class IsolationError(SchemaError):
+    """Tenants are not isolated in this database for this login.
+
+    Attributes:
+        problems: What is wrong, one sentence each.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(f"tenants are not isolated: {'; '.join(problems)}; `memory-guild doctor` says how to mend it")
+        self.problems = problems

@@ -1,0 +1,79 @@
+"""``memory-guild demo``: remember Python's own documentation, and walk through it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from memory_guild import python_docs
+from memory_guild.cli.console import errors, output
+from memory_guild.database import connect
+from memory_guild.upgrade import upgrade
+
+MAX_HOPS = 3
+
+
+def demo(
+    topic: Annotated[str, typer.Option(help="Where the walk starts: a name of the library, or a topic of help().")] = (
+        "with"
+    ),
+) -> None:
+    """Store the documentation that ships with Python as memories, merge duplicates, and walk three hops of edges.
+
+    Nothing is downloaded. A second run finds everything stored already.
+    """
+    started = time.perf_counter()
+    with errors.status("Reading Python's own documentation …"):
+        corpus = python_docs.read()
+    if topic not in corpus.subjects:
+        similar = ", ".join(corpus.similar_subjects(topic)) or "with, asyncio.Queue, collections.Counter"
+        raise typer.BadParameter(f"nothing is about {topic!r}; try one of: {similar}", param_hint="--topic")
+    stored, steps = asyncio.run(_store_and_walk(corpus, topic))
+    _print_counts(corpus, stored, time.perf_counter() - started)
+    _print_walk(steps)
+
+
+async def _store_and_walk(
+    corpus: python_docs.Corpus, topic: str
+) -> tuple[python_docs.StoredCorpus, list[python_docs.Step]]:
+    with errors.status("Preparing the database …"):
+        await upgrade()
+    async with connect():
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=errors) as progress:
+            task = progress.add_task("Remembering", total=len(corpus.passages) + len(corpus.references))
+            stored = await python_docs.store(corpus, progress=lambda count: progress.advance(task, count))
+        return stored, await python_docs.walk(stored.memory_ids[topic], max_hops=MAX_HOPS)
+
+
+def _print_counts(corpus: python_docs.Corpus, stored: python_docs.StoredCorpus, seconds: float) -> None:
+    if not corpus.has_topics:
+        output.print("This Python was installed without the topics of help(): docstrings only.")
+    if stored.stored or stored.new_edges:
+        output.print(f"memories stored    {stored.stored:>7,}")
+    else:
+        output.print(
+            f"Nothing new: all {stored.already_there:,} memories and {stored.edges:,} edges are stored already."
+        )
+    if stored.stored and stored.already_there:
+        output.print(f"already there      {stored.already_there:>7,}")
+    output.print(f"duplicates merged  {stored.merged:>7,}")
+    output.print(f"edges              {stored.edges:>7,}")
+    output.print(f"seconds            {seconds:>7.1f}")
+
+
+def _print_walk(steps: list[python_docs.Step]) -> None:
+    if not steps:
+        output.print("\nThe memory where the walk should start is forgotten.")
+        return
+    output.print(f"\n{MAX_HOPS} hops from {escape(steps[0].subject)}: depth, subject, confidence and path")
+    for step in steps:
+        line = f"{'  ' * step.depth}{step.depth} [bold]{escape(step.subject)}[/]"
+        if step.confidence_score is not None:
+            line += f"  [dim]{step.confidence_score:.1f}  {escape(' → '.join(step.path))}[/]"
+        output.print(line, highlight=False)

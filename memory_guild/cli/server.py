@@ -1,0 +1,61 @@
+"""``memory-guild server``: the embedded PostgreSQL that is used where no database is configured."""
+
+from __future__ import annotations
+
+import typer
+
+from memory_guild import embedded
+from memory_guild.cli.console import errors, output
+from memory_guild.settings import Settings
+
+server = typer.Typer(name="server", help="The embedded PostgreSQL: start, stop, status, url.", no_args_is_help=True)
+
+
+@server.command()
+def start() -> None:
+    """Start the server, and let it run on until it is stopped."""
+    settings = Settings.from_environment()
+    _print_status(embedded.start(settings.embedded_folder, settings.embedded_version))
+
+
+@server.command()
+def stop() -> None:
+    """Stop the server, also while others use it; the data stays."""
+    stopped = embedded.stop(Settings.from_environment().embedded_folder)
+    output.print("stopped" if stopped else "not running")
+
+
+@server.command()
+def status() -> None:
+    """Say whether the server runs, and where; exit code 3 where it does not."""
+    found = _status()
+    _print_status(found)
+    if not found.running:
+        raise typer.Exit(3)
+
+
+@server.command()
+def url() -> None:
+    """Print the running server's connection URL, for psql and the like."""
+    found = _status()
+    if found.url is None:
+        errors.print("memory-guild: the embedded server is not running; start it with `memory-guild server start`")
+        raise typer.Exit(3)
+    output.print(found.url, markup=False, highlight=False)
+
+
+def _status() -> embedded.ServerStatus:
+    return embedded.status(Settings.from_environment().embedded_folder)
+
+
+def _print_status(found: embedded.ServerStatus) -> None:
+    lines = {
+        "running": "yes" if found.running else "no",
+        "version": found.version or "none yet",
+        "pid": found.pid or "none",
+        "url": found.url or "none",
+        "folder": found.folder,
+        "runs until stopped": "yes" if found.kept_running else "no, until its last user ends",
+    }
+    for name, value in lines.items():
+        output.print(f"{name:<19} {value}", markup=False, highlight=False)

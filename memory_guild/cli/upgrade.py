@@ -1,0 +1,17 @@
+"""``memory-guild upgrade``: bring the database to the code's migrations."""
+
+from __future__ import annotations
+
+import asyncio
+
+from memory_guild import upgrade as library
+from memory_guild.cli.console import output
+
+
+def upgrade() -> None:
+    """Create or upgrade the tables; safe to start from several processes at once."""
+    applied = asyncio.run(library.upgrade())
+    for name in applied:
+        output.print(f"applied {name}", highlight=False)
+    if not applied:
+        output.print("nothing to do: the database has every migration")

@@ -1,0 +1,10 @@
+-- Stores the given edges that are not there yet and returns the id of each new one.
+-- Sorted by the unique key: batches that overlap wait for each other instead of deadlocking.
+INSERT INTO memory_relationships (source_memory_id, target_memory_id, relationship_type, confidence_score)
+SELECT source_memory_id, target_memory_id, relationship_type, confidence_score
+FROM
+    unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::float8[])
+    AS given (source_memory_id, target_memory_id, relationship_type, confidence_score)
+ORDER BY source_memory_id, target_memory_id, relationship_type
+ON CONFLICT (source_memory_id, target_memory_id, relationship_type) DO NOTHING
+RETURNING relationship_id;

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from memory_guild import python_docs
+from memory_guild.cli import app
+from tests.conftest import run_statement
+
+NOTHING_NEW = re.compile(r"Nothing new: all ([\d,]+) memories and ([\d,]+) edges are stored already\.")
+
+
+@pytest.fixture
+def empty_database(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database without a table, named in the environment: the demo creates the tables."""
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", empty_database_url)
+    return empty_database_url
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> python_docs.Corpus:
+    """A slice of the documentation, which the demo takes for all of it."""
+    corpus = python_docs.read(["builtins", "queue", "sys"])
+    monkeypatch.setattr(python_docs, "read", lambda: corpus)
+    return corpus
+
+
+def count_after(label: str, text: str) -> int:
+    found = re.search(rf"^{label} +([\d,]+)$", text, re.MULTILINE)
+    assert found, text
+    return int(found[1].replace(",", ""))
+
+
+def run(*arguments: str, exit_code: int = 0) -> str:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["demo", *arguments])
+    assert result.exit_code == exit_code, result.output
+    return result.stdout if exit_code == 0 else result.stderr
+
+
+def test_counts_and_walk(empty_database: str, small: python_docs.Corpus) -> None:
+    text = run()
+    assert count_after("memories stored", text) + count_after("duplicates merged", text) == len(small.passages)
+    assert 0 < count_after("edges", text) <= len(small.references)
+    assert "3 hops from with" in text
+    assert re.search(r"^0 with$", text, re.MULTILINE)
+    assert re.search(r"^  1 EXCEPTIONS  1\.0  with → EXCEPTIONS$", text, re.MULTILINE)
+    assert re.search(r"^    2 raise  1\.0  with → EXCEPTIONS → raise$", text, re.MULTILINE)
+
+
+def test_a_second_run_stores_nothing_and_says_so(empty_database: str, small: python_docs.Corpus) -> None:
+    first, second = run(), run()
+    assert not NOTHING_NEW.search(first)
+    found = NOTHING_NEW.search(second)
+    assert found
+    assert int(found[1].replace(",", "")) == count_after("memories stored", first)
+    assert int(found[2].replace(",", "")) == count_after("edges", first) == count_after("edges", second)
+    assert first[first.index("3 hops") :] == second[second.index("3 hops") :]
+
+
+def test_a_topic(empty_database: str, small: python_docs.Corpus) -> None:
+    text = run("--topic", "queue.LifoQueue")
+    assert "  1 queue.Queue  0.8  queue.LifoQueue → queue.Queue" in text
+
+
+@pytest.mark.parametrize(
+    ("topic", "match"), [("lifoqueue", "queue.LifoQueue"), ("exceptions", "EXCEPTIONS"), ("[red]", "with")]
+)
+def test_an_unknown_topic_lists_close_matches_and_stores_nothing(
+    topic: str, match: str, small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", "postgresql://nobody@localhost:1/nowhere")
+    text = run("--topic", topic, exit_code=2)
+    assert match in text
+    assert topic in text
+
+
+def test_a_python_without_topics_says_so(
+    empty_database: str, small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(python_docs, "read", lambda: python_docs.Corpus(small.passages, small.references, False))
+    assert "docstrings only" in run()
+
+
+def test_a_forgotten_start(empty_database: str, small: python_docs.Corpus) -> None:
+    run()
+    forget = "UPDATE memory_records SET is_deleted = true WHERE metadata ->> 'subject' = 'with'"
+    asyncio.run(run_statement(empty_database, forget))
+    text = run()
+    assert NOTHING_NEW.search(text)
+    assert "is forgotten" in text
+
+
+def test_the_whole_command(empty_database: str) -> None:
+    command = [sys.executable, "-W", "error", "-m", "memory_guild.cli", "demo", "--topic", "asyncio.Queue"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert count_after("memories stored", done.stdout) > 5000
+    assert count_after("duplicates merged", done.stdout) > 100
+    assert count_after("edges", done.stdout) > 2000
+    assert "  1 asyncio.Queue.get  0.8  asyncio.Queue → asyncio.Queue.get" in done.stdout
+    assert "Remembering" in done.stderr
+
+
+def test_a_server_that_does_not_answer_is_one_line(small: python_docs.Corpus) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "memory_guild.cli", "demo"],
+        env={**os.environ, "MEMORY_GUILD_DATABASE_URL": "postgresql://nobody@localhost:1/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "localhost:1" in done.stderr
