@@ -15,6 +15,9 @@ from uuid import UUID
 from memory_guild.errors import InvalidInputError
 from memory_guild.types import NAME_MAX_LENGTH
 
+_JSON_MAX_DEPTH = 256  # far below Python's recursion limit: what was stored can be read from any depth of calls
+_JSON_MAX_INTEGER_BITS = 14_000  # 4,214 digits; Python refuses to read an integer of more than 4,300
+
 
 def check_text(field: str, value: object) -> str:
     """Any text that PostgreSQL can store: no NUL, no lone surrogate (both impossible in a UTF-8 database)."""
@@ -63,17 +66,19 @@ def check_json_object(field: str, value: object) -> dict[str, Any]:
     """A JSON object: a dict of str keys, holding what JSON can say and PostgreSQL can store, at any depth."""
     if not isinstance(value, Mapping):
         raise InvalidInputError(field, f"must be a dict (a JSON object), not {type(value).__name__}")
-    try:
-        _check_json_value(field, value)
-    except RecursionError:
-        raise InvalidInputError(field, "is nested too deeply") from None
+    _check_json_value(field, value, field, 0)
     return dict(value)
 
 
-def _check_json_value(path: str, value: object) -> None:
+def _check_json_value(path: str, value: object, field: str, depth: int) -> None:
+    if depth > _JSON_MAX_DEPTH:
+        raise InvalidInputError(field, f"is nested too deeply; at most {_JSON_MAX_DEPTH} levels are allowed")
     match value:
-        case None | bool() | int():
+        case None | bool():
             return
+        case int():
+            if value.bit_length() > _JSON_MAX_INTEGER_BITS:
+                raise InvalidInputError(path, "is an integer of too many digits; use a string")
         case float():
             if value != value or value in (float("inf"), float("-inf")):
                 raise InvalidInputError(path, "is NaN or infinite, which JSON cannot say; use None or a string")
@@ -84,10 +89,10 @@ def _check_json_value(path: str, value: object) -> None:
                 if not isinstance(key, str):
                     raise InvalidInputError(path, f"has a key of type {type(key).__name__}; JSON keys are str")
                 check_text(f"{path} (a key)", key)
-                _check_json_value(f"{path}.{key}", item)
+                _check_json_value(f"{path}.{key}", item, field, depth + 1)
         case list() | tuple():
             for index, item in enumerate(value):
-                _check_json_value(f"{path}[{index}]", item)
+                _check_json_value(f"{path}[{index}]", item, field, depth + 1)
         case _:
             raise InvalidInputError(
                 path, f"is a {type(value).__name__}, which JSON cannot say; convert it (a datetime with .isoformat())"
@@ -96,7 +101,7 @@ def _check_json_value(path: str, value: object) -> None:
 
 def encode_json(value: Mapping[str, Any]) -> str:
     """The JSON text of a checked object."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict)
 
 
 def check_aware(field: str, value: object) -> datetime:

@@ -6,39 +6,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
-from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.backends.base.client import NestedTransactionContext, TransactionContext, TransactionContextPooled
 
 from memory_guild.errors import ServerTooOldError
-from memory_guild.postgres import OLDEST_SERVER_VERSION, translate, translate_connecting
+from memory_guild.postgres import OLDEST_SERVER_VERSION, TranslatingClient, translate_connecting
 from memory_guild.settings import DatabaseUrl, Settings
-
-_Call = Callable[..., Coroutine[Any, Any, Any]]
-
-
-class _Translating(AsyncpgDBClient):
-    """Raises the package's errors for what the database refused."""
-
-    async def _translate_exceptions(self, func: _Call, *args: Any, **kwargs: Any) -> Any:
-        async def translated(client: AsyncpgDBClient, *args: Any, **kwargs: Any) -> Any:
-            try:
-                return await func(client, *args, **kwargs)
-            except asyncpg.PostgresError as error:
-                if (ours := translate(error)) is not None:
-                    # The server's own error quotes the row: it must not appear in a traceback.
-                    raise ours from None
-                raise
-
-        return await super()._translate_exceptions(translated, *args, **kwargs)
+from memory_guild.transaction import PooledConnection
 
 
-class GuildClient(_Translating):
+class GuildClient(TranslatingClient):
     """A pool of connections to the server that the settings name."""
+
+    connection_class = PooledConnection  # type: ignore[assignment]
 
     def __init__(self, connection_name: str, settings: Settings, fetch_inserted: bool = True) -> None:
         super().__init__(connection_name=connection_name, fetch_inserted=fetch_inserted)
@@ -79,6 +64,7 @@ class GuildClient(_Translating):
             "database": self._url.database if with_db else None,
             "timeout": self.settings.connect_timeout_seconds,
             "server_settings": _server_settings(self.settings),
+            **({"statement_cache_size": 0} if self.settings.pooler else {}),
             "connection_class": self.connection_class,
         }
 
@@ -86,7 +72,7 @@ class GuildClient(_Translating):
         return TransactionContextPooled(GuildTransaction(self), self._pool_init_lock)
 
 
-class GuildTransaction(_Translating, TransactionWrapper):
+class GuildTransaction(TranslatingClient, TransactionWrapper):
     """A connection of the pool for the length of one transaction."""
 
     def _in_transaction(self) -> TransactionContext:
@@ -104,6 +90,8 @@ def _translated_connecting(target: str) -> Iterator[None]:
 
 
 def _server_settings(settings: Settings) -> dict[str, str]:
+    if settings.pooler:
+        return {"application_name": settings.application_name}  # it refuses the others, and they would not last
     quoted_schema = settings.schema.replace('"', '""')
     return {
         "search_path": f'"{quoted_schema}"',

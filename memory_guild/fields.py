@@ -33,6 +33,23 @@ from memory_guild.types import CHOICE_MAX_LENGTH
 _Owner: TypeAlias = type[Model] | Model
 
 
+def missing_value(field: fields.Field[Any]) -> CheckError:
+    """The error for None where the column is NOT NULL: the one that the database's own refusal becomes."""
+    return CheckError(
+        field.source_field or field.model_field_name,
+        "is required and cannot be None",
+        table=field.model._meta.db_table,
+        sqlstate="23502",
+    )
+
+
+def _text_as_given(field: fields.Field[Any], value: Any) -> str | None:
+    """The text as it is: Tortoise would store ``str(value)``, the number 5 as "5" and bytes as their repr."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidInputError(field.model_field_name, f"must be a str, not {type(value).__name__}")
+    return value
+
+
 class IdField(fields.UUIDField[UUID]):
     """A UUID; text is accepted where it spells one."""
 
@@ -48,6 +65,9 @@ class IdField(fields.UUIDField[UUID]):
 class NameField(fields.CharField[str]):
     """A name or identifier: 1 to ``max_length`` characters."""
 
+    skip_to_python_if_native = True
+    to_python_value = _text_as_given
+
     @property
     def constraints(self) -> dict[str, int]:
         """The lengths, for the serializers."""
@@ -55,27 +75,42 @@ class NameField(fields.CharField[str]):
 
     def to_db_value(self, value: Any, instance: _Owner) -> str:
         """The checked name."""
+        if value is None:
+            raise missing_value(self)
         return check_name(self.model_field_name, value, self.max_length)
 
 
 class HashField(fields.CharField[str]):
     """A content hash, as given or as computed from the text."""
 
+    skip_to_python_if_native = True
+    to_python_value = _text_as_given
+
     def to_db_value(self, value: Any, instance: _Owner) -> str:
         """The checked hash."""
+        if value is None:
+            raise missing_value(self)
         return check_length(self.model_field_name, check_text(self.model_field_name, value), self.max_length)
 
 
 class ContentField(fields.TextField):
     """The text of a memory, stored as given, within the configured limit."""
 
+    skip_to_python_if_native = True
+    to_python_value = _text_as_given
+
     def to_db_value(self, value: Any, instance: _Owner) -> str:
         """The checked text."""
+        if value is None:
+            raise missing_value(self)
         return check_content(self.model_field_name, value, content_max_bytes())
 
 
 class NullableTextField(fields.TextField):
     """Text that may be missing."""
+
+    skip_to_python_if_native = True
+    to_python_value = _text_as_given
 
     def to_db_value(self, value: Any, instance: _Owner) -> str | None:
         """The checked text."""
@@ -90,12 +125,16 @@ class JsonObjectField(fields.JSONField[dict[str, Any]]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(encoder=encode_json, decoder=json.loads, **kwargs)
 
+    def to_python_value(self, value: Any) -> Any:
+        """The object; the driver gives its JSON text."""
+        return json.loads(value) if isinstance(value, str) else value
+
     def to_db_value(self, value: Any, instance: _Owner) -> str | None:
         """The JSON text of the checked object."""
         if value is None:
             if self.null:
                 return None
-            raise InvalidInputError(self.model_field_name, "is required and cannot be None")
+            raise missing_value(self)
         return encode_json(check_json_object(self.model_field_name, value))
 
 
@@ -154,17 +193,24 @@ class ChoiceField(CharEnumFieldInstance):
             return self.choices(value)
         except ValueError:
             allowed = ", ".join(self.choices)
-            raise CheckError(self.model_field_name, f"is not one of: {allowed}", constraint=self.check.name) from None
+            raise CheckError(
+                self.model_field_name,
+                f"is not one of: {allowed}",
+                constraint=self.check.name,
+                table=self.model._meta.db_table,
+            ) from None
 
     def to_db_value(self, value: Any, instance: _Owner) -> str:
         """The text of the member."""
         if value is None:
-            raise InvalidInputError(self.model_field_name, f"is required; one of: {', '.join(self.choices)}")
+            raise missing_value(self)
         return str(self.to_python_value(value))
 
 
 class ConfidenceField(fields.FloatField[float | None]):
     """A number from 0 to 1, or nothing."""
+
+    skip_to_python_if_native = True
 
     def __init__(self, *, check: CheckConstraint, description: str) -> None:
         super().__init__(null=True, description=description)
@@ -175,12 +221,21 @@ class ConfidenceField(fields.FloatField[float | None]):
         """The bounds, for the serializers."""
         return {"ge": 0, "le": 1}
 
-    def to_db_value(self, value: Any, instance: _Owner) -> float | None:
+    def to_python_value(self, value: Any) -> float | None:
         """The checked number; NaN is refused, as the CHECK refuses it."""
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InvalidInputError(self.model_field_name, f"must be a number, not {type(value).__name__}")
         if not 0 <= value <= 1:
-            raise CheckError(self.model_field_name, "must be between 0 and 1", constraint=self.check.name)
+            raise CheckError(
+                self.model_field_name,
+                "must be between 0 and 1",
+                constraint=self.check.name,
+                table=self.model._meta.db_table,
+            )
         return float(value)
+
+    def to_db_value(self, value: Any, instance: _Owner) -> float | None:
+        """The checked number."""
+        return self.to_python_value(value)

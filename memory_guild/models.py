@@ -8,8 +8,8 @@ the migrations and the specification equal.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 from uuid import UUID
 
 from tortoise import Model, fields
@@ -18,6 +18,7 @@ from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 from tortoise.fields.db_defaults import SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
+from tortoise.queryset import BulkUpdateQuery
 
 from memory_guild.errors import InvalidInputError
 from memory_guild.fields import (
@@ -31,6 +32,7 @@ from memory_guild.fields import (
     NameField,
     NullableTextField,
     TimestampField,
+    missing_value,
 )
 from memory_guild.types import (
     CONTENT_HASH_MAX_LENGTH,
@@ -67,13 +69,24 @@ class StrictModel(Model):
         abstract = True
 
     def __init__(self, **kwargs: Any) -> None:
-        for name, value in kwargs.items():
+        super().__init__(**self._checked(kwargs))
+
+    def update_from_dict(self, data: dict[str, Any]) -> Self:
+        """Set several attributes at once, converted and checked as at creation; unknown ones are refused too."""
+        return super().update_from_dict(self._checked(data))
+
+    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        if "pk" in values:  # Tortoise would ignore it, and the row would get another id
+            values = {self._meta.pk_attr if name == "pk" else name: value for name, value in values.items()}
+        for name, value in values.items():
             field = self._meta.fields_map.get(name)
-            if field is None and name != "pk":
+            if field is None:
                 raise InvalidInputError(name, f"is not a column of {type(self).__name__}")
-            if value is None and field is not None and not field.null:
-                raise InvalidInputError(name, "is required and cannot be None")
-        super().__init__(**kwargs)
+            if value is None and not field.null:
+                raise missing_value(field)
+            if isinstance(value, str) and isinstance(field, JsonObjectField):  # only the driver gives JSON text
+                raise InvalidInputError(name, "must be a dict (a JSON object), not str")
+        return dict(values)
 
 
 class MemoryRecord(StrictModel):
@@ -126,18 +139,17 @@ class MemoryRecord(StrictModel):
         )
 
     def __init__(self, **kwargs: Any) -> None:
-        if kwargs.get("content_hash") is None:
-            kwargs.pop("content_hash", None)
-        super().__init__(**kwargs)
-        if self.content_hash is None and isinstance(self.content_text, str):
-            self.content_hash = _hash_of_valid_text(self.content_text)
+        given, text = kwargs.pop("content_hash", None), kwargs.get("content_text")
+        if given is None and isinstance(text, str):
+            given = _hash_of_valid_text(text)
+        super().__init__(**kwargs if given is None else {"content_hash": given, **kwargs})
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Set an attribute; the hash follows the text for as long as it is the text's hash."""
-        if key == "content_text" and isinstance(value, str):
-            old_text = self.__dict__.get("content_text")
-            if isinstance(old_text, str) and self.__dict__.get("content_hash") == _hash_of_valid_text(old_text):
-                super().__setattr__("content_hash", _hash_of_valid_text(value))
+        if key == "content_text":
+            old_text, old_hash = self.__dict__.get("content_text"), self.__dict__.get("content_hash")
+            if old_hash is None or (isinstance(old_text, str) and old_hash == _hash_of_valid_text(old_text)):
+                super().__setattr__("content_hash", _hash_of_valid_text(value) if isinstance(value, str) else None)
         super().__setattr__(key, value)
 
     async def save(
@@ -153,6 +165,20 @@ class MemoryRecord(StrictModel):
             if "content_text" in update_fields:
                 update_fields.add("content_hash")
         await super().save(using_db, update_fields, force_create, force_update)
+
+    @classmethod
+    def bulk_update(
+        cls,
+        objects: Iterable[Self],
+        fields: Iterable[str],
+        batch_size: int | None = None,
+        using_db: BaseDBAsyncClient | None = None,
+    ) -> BulkUpdateQuery[Self]:
+        """Update some columns of many rows, see ``tortoise.Model.bulk_update``; a text takes its hash along."""
+        columns = list(fields)
+        if "content_text" in columns and "content_hash" not in columns:
+            columns.append("content_hash")
+        return super().bulk_update(objects, columns, batch_size, using_db)
 
 
 def _hash_of_valid_text(content_text: str) -> str:

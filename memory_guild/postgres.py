@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.errors import (
     AuthenticationError,
@@ -17,11 +19,18 @@ from memory_guild.errors import (
     DuplicateMemoryError,
     DuplicateNameError,
     DuplicateRelationshipError,
+    IdentityError,
     InvalidInputError,
     MemoryGuildError,
+    PermissionDeniedError,
+    RoleMissingError,
+    ScopeAbortedError,
+    ScopeIdleError,
     SelfReferenceError,
     ServerUnreachableError,
     StatementCanceledError,
+    TenantMismatchError,
+    TenantNotSetError,
     UnknownDatabaseError,
     UnknownMemoryError,
 )
@@ -70,10 +79,16 @@ def translate_connecting(error: Exception, target: str) -> ConnectionFailedError
         target: The server for the message, without a password.
     """
     match error:
+        case MemoryGuildError():
+            return None  # it says what is wrong already
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return AuthenticationError(f"{target} refused the login; check user and password, and pg_hba.conf")
         case asyncpg.InvalidCatalogNameError():
             return UnknownDatabaseError(f"{target}: the server has no such database; create it with `createdb`")
+        case asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError():
+            return ServerUnreachableError(
+                f"{target} ended the connection at once ({error.sqlstate}); is it a PostgreSQL, and is it up yet?"
+            )
         case asyncpg.PostgresError():
             return ConnectionFailedError(f"{target} refused the connection: {error.args[0]} ({error.sqlstate})")
         case asyncpg.InterfaceError() | ValueError():
@@ -164,12 +179,54 @@ def _canceled(error: asyncpg.PostgresError) -> MemoryGuildError:
     )
 
 
+def _identity_change(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return IdentityError(
+        "a memory never changes its id or tenant; store a new one",
+        constraint=error.constraint_name,
+        table=error.table_name,
+        sqlstate=error.sqlstate,
+    )
+
+
+def _permission_denied(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return PermissionDeniedError(
+        "the role may not do this (SQLSTATE 42501): inside a tenant scope the database gives the ids, leave them out,"
+        " and the shared catalogues are read only; `memory-guild doctor` lists missing grants"
+    )
+
+
+def _scope_aborted(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return ScopeAbortedError(
+        "an earlier statement of this transaction has failed, and its error was caught; let it end the scope, or put"
+        " what may fail into a nested scope"
+    )
+
+
+def _scope_idle(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return ScopeIdleError(
+        "the scope sent no statement for MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS, so the server ended it; call models"
+        " and networks outside the scope"
+    )
+
+
+def _role_missing(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return RoleMissingError(f"{error.args[0]}. {getattr(error, 'hint', '')}")
+
+
+def _other_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return TenantMismatchError("the row names another tenant than the scope's; leave tenant_id out, or open that scope")
+
+
+def _no_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return TenantNotSetError("no tenant is set; write inside `async with tenant_scope(tenant_id):`")
+
+
 _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "23505": _unique_violation,
     "23514": _check_violation,
     "23502": _not_null_violation,
     "23503": _foreign_key_violation,
-    "23001": _other_constraint,
+    "23001": _identity_change,
     "23P01": _other_constraint,
     "22000": _bad_argument,
     "22001": _bad_value,
@@ -182,8 +239,32 @@ _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "08000": _connection_lost,
     "08003": _connection_lost,
     "08006": _connection_lost,
+    "25P02": _scope_aborted,
+    "25P03": _scope_idle,
+    "42501": _permission_denied,
     "57014": _canceled,
     "57P01": _connection_lost,
     "57P02": _connection_lost,
     "57P03": _connection_lost,
+    "MG001": _role_missing,
+    "MG002": _other_tenant,
+    "MG003": _no_tenant,
 }
+
+
+class TranslatingClient(AsyncpgDBClient):
+    """Tortoise's client, raising the package's errors for what the database refused."""
+
+    async def _translate_exceptions(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> Any:
+        async def translated(client: AsyncpgDBClient, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return await func(client, *args, **kwargs)
+            except asyncpg.PostgresError as error:
+                if (ours := translate(error)) is not None:
+                    # The server's own error quotes the row: it must not appear in a traceback.
+                    raise ours from None
+                raise
+
+        return await super()._translate_exceptions(translated, *args, **kwargs)

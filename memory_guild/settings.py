@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -59,7 +59,7 @@ class DatabaseUrl:
     password: Password | None
     hosts: str
     database: str | None
-    query: str
+    query: str = field(repr=False)
 
     @classmethod
     def parse(cls, url: str) -> DatabaseUrl:
@@ -77,12 +77,17 @@ class DatabaseUrl:
                 "must look like postgresql://user:password@host:5432/database?sslmode=require",
             )
         user, password, database = match["user"], match["password"], match["database"]
+        parameters = (match["query"] or "").split("&")
+        # libpq allows the password there too; the one before the host wins, as in asyncpg.
+        passwords = [part for part in parameters if part.startswith("password=")]
+        if passwords and not password:
+            password = passwords[-1].removeprefix("password=").replace("+", " ")
         return cls(
             user=unquote(user) if user else None,
             password=Password(unquote(password)) if password else None,
             hosts=match["hosts"],
             database=unquote(database) if database else None,
-            query=match["query"] or "",
+            query="&".join(part for part in parameters if part not in passwords),
         )
 
     @property
@@ -92,7 +97,8 @@ class DatabaseUrl:
 
     def __str__(self) -> str:
         at = f"{self.user}@" if self.user else ""
-        return f"postgresql://{at}{self.hosts}/{self.database or ''}{'?' + self.query if self.query else ''}"
+        query = "&".join(part for part in self.query.split("&") if not part.startswith("sslpassword="))
+        return f"postgresql://{at}{self.hosts}/{self.database or ''}{'?' + query if query else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ class Settings:
         application_name: What ``pg_stat_activity`` shows.
         connect_timeout_seconds: How long one connection attempt may take.
         statement_timeout_seconds: After how long the server cancels a statement; 0 never.
+        scope_idle_timeout_seconds: After how long without a statement the server ends a tenant scope; 0 never.
+        pooler: Whether a pooler in transaction mode, such as pgbouncer, stands between.
         embedded_folder: Where the embedded server keeps its data; None for the user's data folder.
         embedded_version: The embedded server's major version; None for the newest, or the one that the data has.
     """
@@ -118,6 +126,8 @@ class Settings:
     application_name: str = "memory-guild"
     connect_timeout_seconds: float = 10.0
     statement_timeout_seconds: float = 0.0
+    scope_idle_timeout_seconds: float = 60.0
+    pooler: bool = False
     embedded_folder: Path | None = None
     embedded_version: int | None = None
 
@@ -140,6 +150,8 @@ class Settings:
             application_name=read.text("APPLICATION_NAME") or default.application_name,
             connect_timeout_seconds=read.seconds("CONNECT_TIMEOUT_SECONDS", default.connect_timeout_seconds),
             statement_timeout_seconds=read.seconds("STATEMENT_TIMEOUT_SECONDS", default.statement_timeout_seconds),
+            scope_idle_timeout_seconds=read.seconds("SCOPE_IDLE_TIMEOUT_SECONDS", default.scope_idle_timeout_seconds),
+            pooler=read.flag("POOLER"),
             embedded_folder=Path(folder) if folder else None,
             embedded_version=read.whole_number("EMBEDDED_VERSION", 0, minimum=0) or None,
         )
@@ -155,6 +167,7 @@ class Settings:
         return {
             "connections": {"default": {"engine": ENGINE_MODULE, "credentials": {"settings": self}}},
             "apps": {"models": {"models": list(MODEL_MODULES), "default_connection": "default"}},
+            "routers": ["memory_guild.scope.TenantRouter"],
             "use_tz": True,
             "timezone": "UTC",
         }
@@ -165,7 +178,10 @@ class _Reader:
         self._environment = environment
 
     def text(self, name: str) -> str:
-        return self._environment.get(f"MEMORY_GUILD_{name}", "").strip()
+        text = self._environment.get(f"MEMORY_GUILD_{name}", "").strip()
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise SettingsError(f"MEMORY_GUILD_{name}", "is not UTF-8")
+        return text
 
     def whole_number(self, name: str, default: int, *, minimum: int) -> int:
         text = self.text(name)
@@ -174,6 +190,12 @@ class _Reader:
         if not text.isdecimal() or int(text) < minimum:
             raise SettingsError(f"MEMORY_GUILD_{name}", f"must be a whole number from {minimum} on")
         return int(text)
+
+    def flag(self, name: str) -> bool:
+        text = self.text(name)
+        if text not in ("", "0", "1"):
+            raise SettingsError(f"MEMORY_GUILD_{name}", "must be 1 for yes, or 0 for no")
+        return text == "1"
 
     def seconds(self, name: str, default: float) -> float:
         text = self.text(name)

@@ -1,0 +1,287 @@
+"""A scope's transaction as a Tortoise client: one connection of the pool, begun and ended in one round trip each."""
+
+from __future__ import annotations
+
+import re
+import time
+from types import TracebackType
+from typing import Any
+
+import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import ConnectionWrapper, TransactionContext
+from tortoise.connection import get_connections
+
+from memory_guild.errors import (
+    MemoryGuildError,
+    ScopeAbortedError,
+    ScopeClosedError,
+    ScopeIdleError,
+    ServerUnreachableError,
+)
+from memory_guild.postgres import TranslatingClient, translate
+
+# What asyncpg sends when a connection goes back to its pool, sent together with the COMMIT instead of after it. In a
+# transaction that has failed the first of these statements fails: a COMMIT alone would quietly roll back.
+_CLOSE = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE; COMMIT"
+
+_BY_KEY = re.compile(r'"?(?:memory_id|embedding_id|relationship_id|source_memory_id|target_memory_id)"?\s*(?:=|IN\b)')
+
+
+class PooledConnection(asyncpg.Connection):
+    """A connection that knows when a scope has reset it already."""
+
+    _is_reset = False
+
+    def mark_reset(self) -> None:
+        """Spare the pool its round trip: what it would reset has been reset."""
+        self._is_reset = True
+
+    def get_reset_query(self) -> str:
+        """The statements that the pool sends before it lends the connection again."""
+        if self._is_reset:
+            self._is_reset = False
+            return ""
+        return super().get_reset_query()
+
+
+class Session:
+    """The server's side of a scope: its connection, how it ends, and how it may have been lost.
+
+    Attributes:
+        last_used: When the last statement ended, on the monotonic clock in seconds.
+    """
+
+    def __init__(self, connection: PooledConnection, idle_seconds: float) -> None:
+        self.last_used = time.monotonic()
+        self._connection = connection
+        self._idle_seconds = idle_seconds
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection is still open."""
+        return not self._connection.is_closed()
+
+    def require_alive(self) -> None:
+        """Raise what happened to a connection that the server has ended."""
+        if self.is_alive:
+            return
+        if 0 < self._idle_seconds <= time.monotonic() - self.last_used:
+            raise ScopeIdleError(
+                f"the scope sent no statement for {self._idle_seconds:g} s, so the server ended it; call models and"
+                " networks outside the scope (MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS sets the limit)"
+            )
+        raise ServerUnreachableError("the server ended the connection; the scope was rolled back, run it again")
+
+    async def commit(self) -> None:
+        """End with a commit and the pool's reset, in one round trip."""
+        self.require_alive()
+        try:
+            await self._connection.execute(_CLOSE)
+        except asyncpg.InFailedSQLTransactionError:
+            await self.roll_back()
+            raise ScopeAbortedError(
+                "a statement of the scope had failed, so the whole scope was rolled back; let the error end the scope,"
+                " or put what may fail into a nested scope"
+            ) from None
+        self._connection.mark_reset()
+
+    async def roll_back(self) -> None:
+        """Undo everything; the server has done so already where the connection is lost."""
+        if self.is_alive:
+            await self._connection.execute("ROLLBACK")
+
+    def abandon(self) -> None:
+        """Cut a connection of which nobody knows what it would do next; the pool opens another."""
+        if self.is_alive:
+            self._connection.terminate()
+
+
+class ScopeTransaction(TranslatingClient, TransactionWrapper):
+    """The client that Tortoise uses inside a scope.
+
+    Concurrent tasks take turns, and while a savepoint is open, the statements outside it wait for its end.
+    """
+
+    session: Session
+
+    def __init__(self, parent: AsyncpgDBClient) -> None:
+        super().__init__(parent)
+        self.closed = False
+        self.pool: AsyncpgDBClient = parent.pool if isinstance(parent, ScopeTransaction) else parent
+        self.depth: int = parent.depth + 1 if isinstance(parent, ScopeTransaction) else 0
+        self._plans_for_values = False
+        if isinstance(parent, ScopeTransaction):
+            self.session = parent.session
+
+    def require_open(self) -> None:
+        """Raise if the transaction has ended, or the server has ended it."""
+        if self.closed:
+            raise ScopeClosedError("the scope ended while this task still used it; await the task inside the scope")
+        self.session.require_alive()
+
+    def acquire_connection(self) -> ConnectionWrapper[asyncpg.Connection[asyncpg.Record]]:
+        """The connection, for one statement."""
+        return _OpenConnection(self._lock, self)
+
+    def _in_transaction(self) -> TransactionContext:
+        return SavepointContext(self)
+
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
+        """Run a statement; a list is planned for this tenant's values, see below."""
+        await self._plan_for_values_unless_by_key(query)
+        affected, rows = await super().execute_query(query, values)
+        return affected, rows
+
+    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[Any, Any]]:
+        """Run a statement; a list is planned for this tenant's values, see below."""
+        await self._plan_for_values_unless_by_key(query)
+        rows: list[dict[Any, Any]] = await super().execute_query_dict(query, values)
+        return rows
+
+    async def _plan_for_values_unless_by_key(self, query: str) -> None:
+        """Before the first list of a scope, tell the server to plan for the values at hand.
+
+        A plan kept from another tenant may be a hundred times too slow for a list, whereas a read by key has one plan
+        for all, and planning it anew would cost as much as running it.
+        """
+        if not self._plans_for_values and not query.startswith("INSERT") and not _BY_KEY.search(query):
+            self._plans_for_values = True
+            async with self.acquire_connection() as connection:
+                await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+class _OpenConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):
+    """Refuses a transaction that ended while the statement waited for its turn."""
+
+    client: ScopeTransaction
+
+    async def __aenter__(self) -> asyncpg.Connection[asyncpg.Record]:
+        connection = await super().__aenter__()
+        try:
+            self.client.require_open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return connection
+
+    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        self.client.session.last_used = time.monotonic()
+        await super().__aexit__(exc_type, exc_val, exc_tb)
+
+
+class ScopeTransactionContext(TransactionContext):
+    """Takes a connection from the pool, begins with ``opening``, and gives the connection back clean or not at all.
+
+    Args:
+        client: The client with the pool.
+        opening: The statements that begin, for one round trip.
+        idle_seconds: After how long without a statement the server will end the transaction; 0 never.
+    """
+
+    def __init__(self, client: AsyncpgDBClient, opening: str, idle_seconds: float) -> None:
+        self.client = self.transaction = ScopeTransaction(client)
+        self._pool_client = client
+        self._pool: Any = None
+        self._opening = opening
+        self._idle_seconds = idle_seconds
+
+    async def __aenter__(self) -> ScopeTransaction:
+        """Begin."""
+        await self._pool_client.acquire_connection().ensure_connection()
+        self._pool = self._pool_client._pool
+        lent = await self._pool.acquire()
+        self.transaction._connection = lent
+        self.transaction.session = session = Session(lent._con, self._idle_seconds)
+        try:
+            await lent.execute(self._opening)
+        except BaseException as error:
+            if isinstance(error, asyncpg.PostgresError):
+                await session.roll_back()
+            else:
+                session.abandon()
+            await self._pool.release(lent)
+            raise
+        self._token = get_connections().set(self.transaction.connection_name, self.transaction)
+        return self.transaction
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        """Commit, or roll back what failed."""
+        session = self.transaction.session
+        try:
+            async with self.transaction._lock:
+                self.transaction.closed = True
+                if exc_type is None:
+                    await session.commit()
+                else:
+                    await session.roll_back()
+        except MemoryGuildError:
+            raise
+        except asyncpg.PostgresError as error:
+            session.abandon()
+            raise translate(error) or error from None
+        except BaseException:
+            session.abandon()
+            raise
+        finally:
+            self.transaction.closed = True
+            await self._pool.release(self.transaction._connection)
+            get_connections().reset(self._token)
+
+
+class SavepointContext(TransactionContext):
+    """A nested scope or transaction: a savepoint that alone may use the connection until it ends."""
+
+    def __init__(self, parent: ScopeTransaction) -> None:
+        self.client = self.transaction = ScopeTransaction(parent)
+        self._parent = parent
+
+    async def __aenter__(self) -> ScopeTransaction:
+        """Set the savepoint."""
+        await self._parent._lock.acquire()
+        try:
+            self._parent.require_open()
+            await self.transaction._connection.execute(f"SAVEPOINT memory_guild_{self.transaction.depth}")
+        except BaseException:
+            self._parent._lock.release()
+            raise
+        self._token = get_connections().set(self.transaction.connection_name, self.transaction)
+        return self.transaction
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        """Keep what was done since the savepoint, or undo it."""
+        name = f"memory_guild_{self.transaction.depth}"
+        try:
+            async with self.transaction._lock:
+                self.transaction.closed = True
+                if exc_type is None:
+                    self.transaction.session.require_alive()
+                    await self._keep(name)
+                elif self.transaction.session.is_alive:
+                    await self._undo(name)
+        except MemoryGuildError:
+            raise
+        except BaseException:
+            # Cancelled in between: whether the savepoint was undone is unknown, so nothing around it may be committed.
+            self.transaction.session.abandon()
+            raise
+        finally:
+            self.transaction.closed = True
+            self._parent._lock.release()
+            get_connections().reset(self._token)
+
+    async def _keep(self, name: str) -> None:
+        try:
+            await self.transaction._connection.execute(f"RELEASE {name}")
+        except asyncpg.InFailedSQLTransactionError:
+            await self._undo(name)
+            raise ScopeAbortedError(
+                "a statement of the nested scope had failed, so the nested scope was rolled back; let the error end it"
+            ) from None
+
+    async def _undo(self, name: str) -> None:
+        await self.transaction._connection.execute(f"ROLLBACK TO {name}; RELEASE {name}")

@@ -1,0 +1,117 @@
+"""Aerich's own commands, from the repository root: bare and with ``-c aerich.toml``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from memory_guild.database import known_migrations, migrations_folder
+from memory_guild.schema import compare_catalog
+
+ROOT = Path(__file__).resolve().parents[2]
+WAYS = [pytest.param([], id="bare"), pytest.param(["-c", "aerich.toml"], id="aerich.toml")]
+
+
+def aerich(url: str, *arguments: str, schema: str = "", root: Path = ROOT) -> str:
+    """What the command printed; it must succeed."""
+    run = subprocess.run(
+        [sys.executable, "-m", "aerich", *arguments],
+        cwd=root,
+        env={**os.environ, "MEMORY_GUILD_DATABASE_URL": url, "MEMORY_GUILD_SCHEMA": schema},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stderr == ""
+    return run.stdout
+
+
+def files() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (ROOT / "migrations").rglob("*.py")}
+
+
+async def tables(url: str, schema: str = "public") -> list[str]:
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1 ORDER BY 1", schema)
+        return [row["tablename"] for row in rows]
+    finally:
+        await connection.close()
+
+
+FIVE = ["data_sources", "memory_access_policies", "memory_embeddings", "memory_records", "memory_relationships"]
+
+
+@pytest.mark.parametrize("options", WAYS)
+async def test_whole_life_of_a_database(options: list[str], empty_database_url: str) -> None:
+    url, before = empty_database_url, files()
+    first, *_ = known_migrations()
+
+    for name in known_migrations():
+        assert name in aerich(url, *options, "history")
+    assert f"Success upgrading to {first}" in aerich(url, *options, "upgrade")
+    assert set(FIVE) < set(await tables(url))
+    assert "No available heads" in aerich(url, *options, "heads")
+    assert first in aerich(url, *options, "history")
+    assert "No upgrade items found" in aerich(url, *options, "upgrade")
+    assert "No changes detected" in aerich(url, *options, "migrate", "--no-input")
+
+    for _ in known_migrations():
+        assert "Success downgrading to" in aerich(url, *options, "downgrade", "--yes")
+    assert await tables(url) == ["aerich"]
+    assert first in aerich(url, *options, "heads")
+    assert f"Success upgrading to {first}" in aerich(url, *options, "upgrade")
+    assert files() == before
+
+    connection = await asyncpg.connect(url)
+    try:
+        missing = [change for change in await compare_catalog(connection, "public") if change.problem != "unexpected"]
+        assert [change for change in missing if change.kind in {"column", "constraint", "index"}] == []
+    finally:
+        await connection.close()
+
+
+def test_migrate_needs_no_server() -> None:
+    before = files()
+
+    assert "No changes detected" in aerich("", "migrate", "--offline", "--no-input")
+
+    assert files() == before
+
+
+SCHEMAS = ["guild", 'Guild "of" Memory; ü']
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("exists", [False, True], ids=["missing", "existing"])
+async def test_schema_is_the_one_of_the_setting(schema: str, exists: bool, empty_database_url: str) -> None:
+    if exists:
+        connection = await asyncpg.connect(empty_database_url)
+        await connection.execute(await connection.fetchval("SELECT format('CREATE SCHEMA %I', $1::text)", schema))
+        await connection.close()
+
+    aerich(empty_database_url, "upgrade", schema=schema)
+
+    assert set(FIVE) < set(await tables(empty_database_url, schema))
+    assert await tables(empty_database_url) == []
+    assert "No changes detected" in aerich(empty_database_url, "migrate", "--no-input", schema=schema)
+    assert "No available heads" in aerich(empty_database_url, "heads", schema=schema)
+    for _ in known_migrations():
+        aerich(empty_database_url, "downgrade", "--yes", schema=schema)
+    assert await tables(empty_database_url, schema) == ["aerich"]
+
+
+def test_both_configurations_say_the_same() -> None:
+    bare = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["aerich"]
+    other = tomllib.loads((ROOT / "aerich.toml").read_text())["tool"]["aerich"]
+
+    assert bare == other
+    assert (ROOT / bare["location"]).resolve() == migrations_folder() == ROOT / "migrations"

@@ -1,0 +1,90 @@
+"""History is frozen: a migration is plain text that says what the specification said, and imports no live code."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib.util
+import sys
+from importlib.resources import files
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+
+from memory_guild.database import known_migrations, migrations_folder
+
+MIGRATIONS = sorted((migrations_folder() / "models").glob("[0-9]*.py"))
+FIRST = MIGRATIONS[0]
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"frozen_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def script(path: Path, direction: str) -> str:
+    """The migration's SQL; a migration asks its client for nothing."""
+    client: Any = object.__new__(AsyncpgDBClient)
+    text: str = asyncio.run(getattr(load(path), direction)(client))
+    return text
+
+
+def test_every_migration_is_known_in_order() -> None:
+    numbers = [int(path.stem.split("_")[0]) for path in MIGRATIONS]
+
+    assert sorted(numbers) == list(range(len(numbers)))
+    assert known_migrations() == [
+        path.name for path in sorted(MIGRATIONS, key=lambda path: int(path.stem.split("_")[0]))
+    ]
+    assert FIRST.name.startswith("0_")
+    assert FIRST.name.endswith("_create_memory_guild_tables.py")
+
+
+@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+def test_migration_imports_no_code_of_the_package(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(f"{node.module}")
+
+    assert imported <= {"tortoise", "__future__"}
+    assert "__import__" not in path.read_text()
+    assert "importlib" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+def test_migration_runs_in_a_transaction_and_can_be_undone(path: Path) -> None:
+    module = load(path)
+
+    assert module.RUN_IN_TRANSACTION is True
+    assert module.MODELS_STATE
+    assert script(path, "upgrade").strip()
+    assert script(path, "downgrade").strip()
+    assert f"frozen_{path.stem}" not in sys.modules
+
+
+def test_first_migration_has_the_specification_word_for_word() -> None:
+    specification = files("memory_guild").joinpath("sql", "specification.sql").read_text(encoding="utf-8")
+
+    assert specification.strip() in script(FIRST, "upgrade")
+
+
+def test_first_downgrade_drops_exactly_what_was_created() -> None:
+    dropped = [line.removeprefix("DROP TABLE ").rstrip(";") for line in script(FIRST, "downgrade").split("\n") if line]
+
+    assert dropped == [
+        "memory_access_policies",
+        "data_sources",
+        "memory_relationships",
+        "memory_embeddings",
+        "memory_records",
+    ]
