@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 
-from memory_guild.engine import GuildClient
-from memory_guild.errors import MigrationsPendingError, SchemaTooNewError
+from memory_guild.engine import client
+from memory_guild.errors import MigrationsPendingError, PermissionDeniedError, RoleMissingError, SchemaTooNewError
+from memory_guild.isolation import check_isolation
 from memory_guild.settings import DatabaseUrl, Settings
 from memory_guild.sql import statement
 
@@ -35,7 +35,7 @@ async def connect(
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
-        check_schema: Whether to refuse a database whose migrations are not the code's.
+        check_schema: Whether to refuse a database whose migrations are not the code's, or that isolates no tenants.
 
     Yields:
         Tortoise's context, which the tasks started inside the block share.
@@ -46,18 +46,16 @@ async def connect(
         EmbeddedServerError: The embedded server cannot be started.
         MigrationsPendingError: The database needs ``memory-guild upgrade``.
         SchemaTooNewError: The code is older than the database.
+        RoleMissingError: This login has nothing of the application role.
+        IsolationError: This login's scopes would not isolate tenants; the error lists why.
     """
     async with TortoiseContext() as context:
         await context.init(config=settings_for(database_url, schema=schema).tortoise_config())
         await client().create_connection(with_db=True)
         if check_schema:
             await check_migrations()
+            await check_isolation()
         yield context
-
-
-def client() -> GuildClient:
-    """The client of the current context: the pool, or inside a transaction its connection."""
-    return get_connection("default")  # type: ignore[return-value]
 
 
 def migrations_folder() -> Path:
@@ -88,8 +86,15 @@ async def check_migrations() -> None:
     Raises:
         MigrationsPendingError: The database lacks some.
         SchemaTooNewError: The database has some that the code does not know.
+        RoleMissingError: The login may not ask, because it does not inherit from the application role.
     """
-    known, applied = known_migrations(), await applied_migrations()
+    try:
+        known, applied = known_migrations(), await applied_migrations()
+    except PermissionDeniedError:
+        raise RoleMissingError(
+            "this login may not read which migrations the database has; let a DBA run: GRANT memory_guild_app TO the"
+            " login, which must INHERIT"
+        ) from None
     if unknown := [name for name in applied if name not in known]:
         raise SchemaTooNewError(unknown)
     if pending := [name for name in known if name not in applied]:

@@ -11,18 +11,38 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
+from tortoise import Model
 from tortoise.backends.asyncpg.client import TransactionWrapper
-from tortoise.backends.base.client import NestedTransactionContext, TransactionContext, TransactionContextPooled
+from tortoise.backends.asyncpg.executor import AsyncpgExecutor
+from tortoise.backends.base.client import (
+    BaseDBAsyncClient,
+    NestedTransactionContext,
+    TransactionContext,
+    TransactionContextPooled,
+)
+from tortoise.connection import get_connection
+from tortoise.exceptions import OperationalError
 
-from memory_guild.errors import ServerTooOldError
+from memory_guild.errors import ServerTooOldError, TenantNotSetError
 from memory_guild.postgres import OLDEST_SERVER_VERSION, TranslatingClient, translate_connecting
+from memory_guild.scope import TenantManager
 from memory_guild.settings import DatabaseUrl, Settings
 from memory_guild.transaction import PooledConnection
+
+
+class ScopelessExecutor(AsyncpgExecutor):
+    """Refuses tenant models: a connection that is named with ``using_db`` never passes the router."""
+
+    def __init__(self, model: type[Model], db: BaseDBAsyncClient, *args: Any, **kwargs: Any) -> None:
+        if isinstance(model._meta.manager, TenantManager):
+            raise TenantNotSetError("this connection belongs to no scope; leave using_db out")
+        super().__init__(model, db, *args, **kwargs)
 
 
 class GuildClient(TranslatingClient):
     """A pool of connections to the server that the settings name."""
 
+    executor_class = ScopelessExecutor
     connection_class = PooledConnection  # type: ignore[assignment]
 
     def __init__(self, connection_name: str, settings: Settings, fetch_inserted: bool = True) -> None:
@@ -68,6 +88,17 @@ class GuildClient(TranslatingClient):
             "connection_class": self.connection_class,
         }
 
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
+        """Run a statement on a connection of the pool."""
+        try:
+            affected, rows = await super().execute_query(query, values)
+        except OperationalError as error:
+            # `aerich heads` asks which migrations are applied before there is a table that could tell.
+            if isinstance(error.__cause__, asyncpg.UndefinedTableError) and 'FROM "aerich"' in query:
+                return 0, []
+            raise
+        return affected, rows
+
     def _in_transaction(self) -> TransactionContext:
         return TransactionContextPooled(GuildTransaction(self), self._pool_init_lock)
 
@@ -75,8 +106,24 @@ class GuildClient(TranslatingClient):
 class GuildTransaction(TranslatingClient, TransactionWrapper):
     """A connection of the pool for the length of one transaction."""
 
+    executor_class = ScopelessExecutor
+
     def _in_transaction(self) -> TransactionContext:
         return NestedTransactionContext(GuildTransaction(self))
+
+    async def rollback(self) -> None:
+        """Undo the transaction; where the connection is lost, the server has done so already."""
+        try:
+            await super().rollback()
+        except asyncpg.InterfaceError:
+            if self._connection_is_open():
+                raise
+
+    def _connection_is_open(self) -> bool:
+        try:
+            return not self._connection.is_closed()
+        except asyncpg.InterfaceError:
+            return False  # a lost connection has left the pool, and what stood for it answers nothing
 
 
 @contextmanager
@@ -117,3 +164,8 @@ async def _refuse_old_server(connection: asyncpg.Connection[asyncpg.Record]) -> 
 
 
 client_class = GuildClient
+
+
+def client() -> GuildClient:
+    """The client of the current context: the pool, or inside a scope or transaction its connection."""
+    return get_connection("default")  # type: ignore[return-value]

@@ -9,14 +9,14 @@ from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
-from tortoise.transactions import in_transaction
 
 from memory_guild.checks import encode_json
-from memory_guild.database import client
 from memory_guild.errors import ConstraintError, HashCollisionError, InvalidInputError, SelfReferenceError
 from memory_guild.models import hash_content
+from memory_guild.scope import current_scope
 from memory_guild.serializers import MemoryRecordCreate, MemoryRelationshipCreate
 from memory_guild.sql import statement
+from memory_guild.tenancy import tenant_scope
 
 Item: TypeAlias = MemoryRecordCreate | Mapping[str, Any]
 """A memory to store: the serializer, or a dict of its shape."""
@@ -48,8 +48,8 @@ async def store_memories(items: Sequence[Item]) -> list[Stored]:
     """Store the memories that are not there yet.
 
     A memory that is there already is left as it is, even a forgotten one. Calls may run at the same time, in any order:
-    each memory is stored once. The items of one tenant are one transaction, a savepoint where one is open already; the
-    tenants follow one another.
+    each memory is stored once. The items of one tenant are one scope, nested where that tenant's is open
+    already; the tenants follow one another.
 
     Returns:
         One outcome for each item, in the items' order.
@@ -62,14 +62,14 @@ async def store_memories(items: Sequence[Item]) -> list[Stored]:
     keys = [_key(record) for record in records]
     distinct = _distinct(keys, records)
     outcomes: dict[_Key, Stored] = {}
-    for _tenant_id, batch in groupby(sorted(distinct), key=lambda key: key[0]):
-        async with in_transaction("default"):
+    for tenant_id, batch in groupby(sorted(distinct), key=lambda key: key[0]):
+        async with tenant_scope(tenant_id):
             outcomes |= await _store_or_find({key: distinct[key] for key in batch})
     return _in_order(keys, outcomes)
 
 
 async def store_edges(edges: Sequence[Edge]) -> int:
-    """Store the edges that are not there yet; one that is there keeps its confidence. One statement: all or nothing.
+    """Store the edges that are not there yet; one that is there keeps its confidence. In a scope, all or nothing.
 
     Returns:
         How many are new.
@@ -77,7 +77,8 @@ async def store_edges(edges: Sequence[Edge]) -> int:
     Raises:
         InvalidInputError: An edge cannot be stored; its ``field`` begins with ``edges[number]``.
         SelfReferenceError: An edge ends where it starts.
-        UnknownMemoryError: An edge names a memory that does not exist.
+        UnknownMemoryError: An edge names a memory that does not exist, or another tenant's.
+        TenantNotSetError: No scope is open.
     """
     distinct: dict[tuple[UUID, UUID, str], MemoryRelationshipCreate] = {}
     for number, edge in enumerate(validated(MemoryRelationshipCreate, edges, "edges")):
@@ -95,7 +96,8 @@ async def store_edges(edges: Sequence[Edge]) -> int:
         [relationship_type for _, _, relationship_type in distinct],
         [edge.confidence_score for edge in distinct.values()],
     )
-    return len(await client().execute_query_dict(statement("store_edges"), list(columns)))
+    rows = await current_scope().transaction.execute_query_dict(statement("store_edges"), list(columns))
+    return len(rows)
 
 
 def validated(model: type[_Model], items: Iterable[_Model | Mapping[str, Any]], argument: str) -> list[_Model]:
@@ -169,7 +171,7 @@ async def _store_new(records: _Records) -> dict[_Key, Stored]:
         [content_hash for _, _, content_hash in records],
         [None if record.metadata is None else encode_json(record.metadata) for record in records.values()],
     )
-    rows = await client().execute_query_dict(statement("store_memories"), list(columns))
+    rows = await current_scope().transaction.execute_query_dict(statement("store_memories"), list(columns))
     return {_key_of_row(row): Stored(row["memory_id"], created=True) for row in rows}
 
 
@@ -182,7 +184,7 @@ async def _find_stored(records: _Records) -> dict[_Key, Stored]:
         [record.content_text for record in records.values()],
         [content_hash for _, _, content_hash in records],
     )
-    rows = await client().execute_query_dict(statement("stored_memories"), list(columns))
+    rows = await current_scope().transaction.execute_query_dict(statement("stored_memories"), list(columns))
     for row in rows:
         if not row["same_text"]:
             raise HashCollisionError(row["agent_id"], row["content_hash"])

@@ -18,7 +18,7 @@ from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 from tortoise.fields.db_defaults import SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
-from tortoise.queryset import BulkUpdateQuery
+from tortoise.queryset import BulkUpdateQuery, QuerySet
 
 from memory_guild.errors import InvalidInputError
 from memory_guild.fields import (
@@ -34,6 +34,7 @@ from memory_guild.fields import (
     TimestampField,
     missing_value,
 )
+from memory_guild.scope import TenantManager, surrounding_scope
 from memory_guild.types import (
     CONTENT_HASH_MAX_LENGTH,
     EMBEDDING_MODEL_MAX_LENGTH,
@@ -74,6 +75,21 @@ class StrictModel(Model):
     def update_from_dict(self, data: dict[str, Any]) -> Self:
         """Set several attributes at once, converted and checked as at creation; unknown ones are refused too."""
         return super().update_from_dict(self._checked(data))
+
+    @classmethod
+    def bulk_update(
+        cls,
+        objects: Iterable[Self],
+        fields: Iterable[str],
+        batch_size: int | None = None,
+        using_db: BaseDBAsyncClient | None = None,
+    ) -> BulkUpdateQuery[Self]:
+        """Update some columns of many rows, see ``tortoise.Model.bulk_update``.
+
+        The rows are named by id, so the planner needs no tenant; a condition on another table Tortoise cannot update.
+        """
+        rows = QuerySet(cls).using_db(using_db or cls._choose_db(True))
+        return rows.bulk_update(objects, fields, batch_size)
 
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         if "pk" in values:  # Tortoise would ignore it, and the row would get another id
@@ -128,6 +144,7 @@ class MemoryRecord(StrictModel):
 
     class Meta:
         table = "memory_records"
+        manager = TenantManager("tenant_id")
         constraints = (UniqueConstraint(fields=("agent_id", "tenant_id", "content_hash"), name="unique_content_hash"),)
         indexes = (
             Index(fields=("agent_id",), name="idx_memory_agent"),
@@ -139,6 +156,10 @@ class MemoryRecord(StrictModel):
         )
 
     def __init__(self, **kwargs: Any) -> None:
+        if (scope := surrounding_scope()) is not None:
+            # The tenant is what row-level security insists on anyway; the agent is the one that the scope assumes.
+            assumed = {"tenant_id": scope.tenant_id, "agent_id": scope.agent_id}
+            kwargs = {name: value for name, value in assumed.items() if value is not None} | kwargs
         given, text = kwargs.pop("content_hash", None), kwargs.get("content_text")
         if given is None and isinstance(text, str):
             given = _hash_of_valid_text(text)
@@ -208,6 +229,7 @@ class MemoryEmbedding(StrictModel):
 
     class Meta:
         table = "memory_embeddings"
+        manager = TenantManager("memory__tenant_id")
         constraints = (UniqueConstraint(fields=("memory_id", "embedding_model"), name="unique_memory_embedding"),)
         indexes = (
             Index(fields=("memory_id",), name="idx_embeddings_memory"),
@@ -257,6 +279,7 @@ class MemoryRelationship(StrictModel):
 
     class Meta:
         table = "memory_relationships"
+        manager = TenantManager("source_memory__tenant_id")
         constraints = (
             CheckConstraint(check="source_memory_id != target_memory_id", name="no_self_reference"),
             UniqueConstraint(

@@ -85,6 +85,11 @@ def translate_connecting(error: Exception, target: str) -> ConnectionFailedError
             return AuthenticationError(f"{target} refused the login; check user and password, and pg_hba.conf")
         case asyncpg.InvalidCatalogNameError():
             return UnknownDatabaseError(f"{target}: the server has no such database; create it with `createdb`")
+        case asyncpg.ProtocolViolationError():
+            return ConnectionFailedError(
+                f"{target} refused a start-up setting; where a pooler such as pgbouncer stands between, set"
+                " MEMORY_GUILD_POOLER=1"
+            )
         case asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError():
             return ServerUnreachableError(
                 f"{target} ended the connection at once ({error.sqlstate}); is it a PostgreSQL, and is it up yet?"

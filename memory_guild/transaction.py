@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from memory_guild.errors import (
     MemoryGuildError,
     ScopeAbortedError,
     ScopeClosedError,
+    ScopeError,
     ScopeIdleError,
     ServerUnreachableError,
 )
@@ -23,9 +25,13 @@ from memory_guild.postgres import TranslatingClient, translate
 
 # What asyncpg sends when a connection goes back to its pool, sent together with the COMMIT instead of after it. In a
 # transaction that has failed the first of these statements fails: a COMMIT alone would quietly roll back.
-_CLOSE = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE; COMMIT"
+# Temporary tables go too, which the pool would keep: the next tenant's scope could read them.
+_CLOSE = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE; DISCARD TEMP; COMMIT"
 
-_BY_KEY = re.compile(r'"?(?:memory_id|embedding_id|relationship_id|source_memory_id|target_memory_id)"?\s*(?:=|IN\b)')
+# A column that names one row, or few, compared with a parameter; in a join it is compared with another column.
+_BY_KEY = re.compile(
+    r'(?:memory_id|embedding_id|relationship_id)"?\s*(?:=\s*(?:ANY\s*\(\s*)?|IN\s*\(\s*)\$\d|^(?:\s*--.*\n)*\s*INSERT\b'
+)
 
 
 class PooledConnection(asyncpg.Connection):
@@ -43,6 +49,10 @@ class PooledConnection(asyncpg.Connection):
             self._is_reset = False
             return ""
         return super().get_reset_query()
+
+
+def _lost() -> ServerUnreachableError:
+    return ServerUnreachableError("the server ended the connection; the scope was rolled back, run it again")
 
 
 class Session:
@@ -63,21 +73,25 @@ class Session:
         return not self._connection.is_closed()
 
     def require_alive(self) -> None:
-        """Raise what happened to a connection that the server has ended."""
+        """Raise what happened to a connection that the server has ended, or to a transaction that the caller has."""
         if self.is_alive:
-            return
+            if self._connection.is_in_transaction():
+                return
+            # The role ended with the transaction: what follows would run with all rights of the login.
+            self.abandon()
+            raise ScopeError("a COMMIT or ROLLBACK of its own has ended the scope; leave the block instead")
         if 0 < self._idle_seconds <= time.monotonic() - self.last_used:
             raise ScopeIdleError(
                 f"the scope sent no statement for {self._idle_seconds:g} s, so the server ended it; call models and"
                 " networks outside the scope (MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS sets the limit)"
             )
-        raise ServerUnreachableError("the server ended the connection; the scope was rolled back, run it again")
+        raise _lost()
 
     async def commit(self) -> None:
         """End with a commit and the pool's reset, in one round trip."""
         self.require_alive()
         try:
-            await self._connection.execute(_CLOSE)
+            await self.control(_CLOSE)
         except asyncpg.InFailedSQLTransactionError:
             await self.roll_back()
             raise ScopeAbortedError(
@@ -86,10 +100,21 @@ class Session:
             ) from None
         self._connection.mark_reset()
 
-    async def roll_back(self) -> None:
-        """Undo everything; the server has done so already where the connection is lost."""
+    async def control(self, statement: str) -> None:
+        """Send a statement that begins or ends something; a connection that broke is the package's error."""
+        try:
+            await self._connection.execute(statement)
+        except asyncpg.InternalClientError:  # the server's last words came between two statements
+            self.abandon()
+            raise _lost() from None
+
+    async def roll_back(self, statement: str = "ROLLBACK") -> None:
+        """Undo everything, or as far as the statement says; the server does so itself where the connection is lost."""
         if self.is_alive:
-            await self._connection.execute("ROLLBACK")
+            try:
+                await self._connection.execute(statement)
+            except Exception:  # the error that ended the scope says more
+                self.abandon()
 
     def abandon(self) -> None:
         """Cut a connection of which nobody knows what it would do next; the pool opens another."""
@@ -122,10 +147,22 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
 
     def acquire_connection(self) -> ConnectionWrapper[asyncpg.Connection[asyncpg.Record]]:
         """The connection, for one statement."""
-        return _OpenConnection(self._lock, self)
+        innermost = self.innermost()
+        return _OpenConnection(innermost._lock, innermost)
+
+    def innermost(self) -> ScopeTransaction:
+        """The task's savepoint inside this transaction, or the transaction itself.
+
+        A queryset keeps the connection that it was built with. Where a nested scope was opened since, it runs inside:
+        to wait for the end of a block that waits for the queryset would be for ever.
+        """
+        current = ancestor = get_connections().get(self.connection_name)
+        while isinstance(ancestor, ScopeTransaction) and ancestor is not self:
+            ancestor = ancestor._parent
+        return current if ancestor is self and isinstance(current, ScopeTransaction) and not current.closed else self
 
     def _in_transaction(self) -> TransactionContext:
-        return SavepointContext(self)
+        return SavepointContext(self.innermost())
 
     async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
         """Run a statement; a list is planned for this tenant's values, see below."""
@@ -145,7 +182,7 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         A plan kept from another tenant may be a hundred times too slow for a list, whereas a read by key has one plan
         for all, and planning it anew would cost as much as running it.
         """
-        if not self._plans_for_values and not query.startswith("INSERT") and not _BY_KEY.search(query):
+        if not self._plans_for_values and not _BY_KEY.search(query):
             self._plans_for_values = True
             async with self.acquire_connection() as connection:
                 await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
@@ -168,6 +205,9 @@ class _OpenConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         self.client.session.last_used = time.monotonic()
         await super().__aexit__(exc_type, exc_val, exc_tb)
+        if isinstance(exc_val, asyncpg.InternalClientError):
+            self.client.session.abandon()
+            raise _lost() from None
 
 
 class ScopeTransactionContext(TransactionContext):
@@ -194,13 +234,14 @@ class ScopeTransactionContext(TransactionContext):
         self.transaction._connection = lent
         self.transaction.session = session = Session(lent._con, self._idle_seconds)
         try:
-            await lent.execute(self._opening)
+            await session.control(self._opening)
         except BaseException as error:
-            if isinstance(error, asyncpg.PostgresError):
-                await session.roll_back()
-            else:
+            if not isinstance(error, asyncpg.PostgresError):
                 session.abandon()
-            await self._pool.release(lent)
+            try:
+                await session.roll_back()
+            finally:
+                await self._pool.release(lent)
             raise
         self._token = get_connections().set(self.transaction.connection_name, self.transaction)
         return self.transaction
@@ -227,8 +268,16 @@ class ScopeTransactionContext(TransactionContext):
             raise
         finally:
             self.transaction.closed = True
-            await self._pool.release(self.transaction._connection)
-            get_connections().reset(self._token)
+            try:
+                await self._pool.release(self.transaction._connection)
+            finally:
+                _leave_connection(self._token)
+
+
+def _leave_connection(token: Any) -> None:
+    """Return to the connection around; an abandoned generator ends in another task, whose connection stays."""
+    with suppress(ValueError):
+        get_connections().reset(token)
 
 
 class SavepointContext(TransactionContext):
@@ -243,9 +292,11 @@ class SavepointContext(TransactionContext):
         await self._parent._lock.acquire()
         try:
             self._parent.require_open()
-            await self.transaction._connection.execute(f"SAVEPOINT memory_guild_{self.transaction.depth}")
-        except BaseException:
+            await self.transaction.session.control(f"SAVEPOINT memory_guild_{self.transaction.depth}")
+        except BaseException as error:
             self._parent._lock.release()
+            if isinstance(error, asyncpg.PostgresError):
+                raise translate(error) or error from None
             raise
         self._token = get_connections().set(self.transaction.connection_name, self.transaction)
         return self.transaction
@@ -261,10 +312,13 @@ class SavepointContext(TransactionContext):
                 if exc_type is None:
                     self.transaction.session.require_alive()
                     await self._keep(name)
-                elif self.transaction.session.is_alive:
+                else:
                     await self._undo(name)
         except MemoryGuildError:
             raise
+        except asyncpg.PostgresError as error:
+            self.transaction.session.abandon()
+            raise translate(error) or error from None
         except BaseException:
             # Cancelled in between: whether the savepoint was undone is unknown, so nothing around it may be committed.
             self.transaction.session.abandon()
@@ -272,11 +326,11 @@ class SavepointContext(TransactionContext):
         finally:
             self.transaction.closed = True
             self._parent._lock.release()
-            get_connections().reset(self._token)
+            _leave_connection(self._token)
 
     async def _keep(self, name: str) -> None:
         try:
-            await self.transaction._connection.execute(f"RELEASE {name}")
+            await self.transaction.session.control(f"RELEASE {name}")
         except asyncpg.InFailedSQLTransactionError:
             await self._undo(name)
             raise ScopeAbortedError(
@@ -284,4 +338,4 @@ class SavepointContext(TransactionContext):
             ) from None
 
     async def _undo(self, name: str) -> None:
-        await self.transaction._connection.execute(f"ROLLBACK TO {name}; RELEASE {name}")
+        await self.transaction.session.roll_back(f"ROLLBACK TO {name}; RELEASE {name}")

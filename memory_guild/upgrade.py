@@ -6,12 +6,12 @@ from aerich import Command
 
 from memory_guild.database import (
     applied_migrations,
-    client,
     connect,
     known_migrations,
     migrations_folder,
     settings_for,
 )
+from memory_guild.engine import client
 from memory_guild.errors import SchemaTooNewError
 from memory_guild.sql import statement
 

@@ -6,7 +6,11 @@ import asyncio
 import importlib.util
 from pathlib import Path
 
-from memory_guild.database import client, connect, known_migrations, migrations_folder, settings_for
+import asyncpg
+
+from memory_guild.database import connect, known_migrations, migrations_folder, settings_for
+from memory_guild.engine import client
+from memory_guild.postgres import translate
 from memory_guild.schema import Difference, compare_catalog
 
 
@@ -24,6 +28,7 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
 
     Raises:
         SchemaError: The login may not create the scratch schema.
+        RoleMissingError: The server lacks the roles of the tenant scopes, and the login may not create them.
         ConnectionFailedError: The server cannot be used.
     """
     additions = [await _upgrade_script(name) for name in known_migrations()[1:]]
@@ -31,7 +36,14 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         connect(database_url, schema=schema, check_schema=False),
         client().dedicated_connection() as connection,
     ):
-        return await compare_catalog(connection, settings_for(database_url, schema=schema).schema, additions=additions)
+        try:
+            return await compare_catalog(
+                connection, settings_for(database_url, schema=schema).schema, additions=additions
+            )
+        except asyncpg.PostgresError as error:
+            if (ours := translate(error)) is not None:
+                raise ours from None
+            raise
 
 
 async def _upgrade_script(name: str) -> str:

@@ -13,13 +13,20 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from tortoise import Model
+from tortoise.backends.asyncpg.executor import AsyncpgExecutor
+from tortoise.manager import Manager
+from tortoise.queryset import QuerySet
 
 from memory_guild import embedded
 from memory_guild.database import connect
+from memory_guild.engine import GuildClient, GuildTransaction
+from memory_guild.scope import TenantManager, TenantRouter, surrounding_scope
 from memory_guild.upgrade import upgrade
 
 FAST_BUT_NOT_DURABLE = {
@@ -106,7 +113,33 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection[asyn
 
 
 @pytest.fixture
+def below_the_scopes() -> Iterator[None]:
+    """Outside scopes, let the models work on the pool's own login: for tests of the tables underneath."""
+    scoped_rows, require_scope = TenantManager.get_queryset, TenantRouter._require_scope
+
+    def rows(manager: TenantManager) -> QuerySet[Any]:
+        return scoped_rows(manager) if surrounding_scope() else Manager.get_queryset(manager)
+
+    def require_scope_inside(router: TenantRouter, model: type[Model]) -> None:
+        if surrounding_scope():
+            require_scope(router, model)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TenantManager, "get_queryset", rows)
+        patch.setattr(TenantRouter, "_require_scope", require_scope_inside)
+        for kind in (GuildClient, GuildTransaction):
+            patch.setattr(kind, "executor_class", AsyncpgExecutor)
+        yield
+
+
+@pytest.fixture
 async def database(database_url: str) -> AsyncIterator[str]:
-    """Tortoise, connected to the test's database."""
+    """Tortoise, connected to the test's database as a superuser; tenants' data needs a scope."""
     async with connect(database_url):
         yield database_url
+
+
+@pytest.fixture
+def tables(database: str, below_the_scopes: None) -> str:
+    """The same, with the models let loose on the tables, as if there were no tenants."""
+    return database

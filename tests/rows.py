@@ -1,19 +1,19 @@
-"""A valid row of each table for the tests to change, the ways to write it, and a database that tests share for it."""
+"""A valid row of each table for the tests to change, and the ways to write it: through the model and as plain SQL."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, TypeAlias
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from tortoise.transactions import in_transaction
 
-from memory_guild.database import client, connect
+from memory_guild.engine import client
 from memory_guild.models import (
     DataSource,
     MemoryAccessPolicy,
@@ -23,7 +23,6 @@ from memory_guild.models import (
     StrictModel,
     hash_content,
 )
-from tests.conftest import run_statement, with_database
 
 Row: TypeAlias = dict[str, Any]
 Write: TypeAlias = Callable[[type[StrictModel], Row], Coroutine[Any, Any, object]]
@@ -95,24 +94,6 @@ async def counts() -> dict[str, int]:
         model._meta.db_table: await model.all().count()
         for model in (MemoryRecord, MemoryEmbedding, MemoryRelationship, DataSource, MemoryAccessPolicy)
     }
-
-
-@contextmanager
-def shared_database(server_url: str, template: str) -> Iterator[str]:
-    """A migrated database for several tests, which is quicker than one for each."""
-    name = f"mg_shared_{uuid4().hex[:12]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    yield with_database(server_url, name)
-    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
-
-
-@asynccontextmanager
-async def empty_tables(database_url: str) -> AsyncIterator[None]:
-    """Tortoise, connected to a shared database; what the block stores is deleted at its end."""
-    async with connect(database_url):
-        yield
-        for model in (MemoryRecord, DataSource, MemoryAccessPolicy):  # the other two hang on the memories
-            await client().execute_query(f"DELETE FROM {model._meta.db_table}")
 
 
 @asynccontextmanager

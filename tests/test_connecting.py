@@ -18,7 +18,8 @@ from tortoise.exceptions import DBConnectionError
 from tortoise.transactions import in_transaction
 
 from memory_guild import engine
-from memory_guild.database import applied_migrations, check_migrations, client, connect, known_migrations
+from memory_guild.database import applied_migrations, check_migrations, connect, known_migrations
+from memory_guild.engine import client
 from memory_guild.errors import (
     AuthenticationError,
     ConnectionFailedError,
@@ -33,6 +34,8 @@ from memory_guild.errors import (
 from memory_guild.models import MemoryRecord
 from tests.conftest import with_database
 from tests.rows import SECRET, stored_memory, valid_row
+
+pytestmark = pytest.mark.usefixtures("below_the_scopes")
 
 
 async def value_of(statement: str) -> Any:
@@ -307,14 +310,13 @@ async def test_killed_backend_is_an_error_and_the_pool_recovers(
         assert await MemoryRecord.all().count() == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the rollback on a lost connection raises asyncpg's own InterfaceError")
 async def test_killed_backend_undoes_its_transaction(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORY_GUILD_POOL_MAX", "2")
 
     async with connect(database_url):
         row = await valid_row(MemoryRecord)
         for _ in range(3):
-            with pytest.raises(ServerUnreachableError):  # noqa: PT012
+            with pytest.raises(ServerUnreachableError):
                 async with in_transaction("default"):
                     await MemoryRecord.create(**row)
                     await client().execute_query(KILL)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -24,7 +26,7 @@ from memory_guild.models import (
     check_constraints,
 )
 from memory_guild.types import DataSourceType, RelationshipType, SourceType
-from tests.rows import shared_database
+from tests.conftest import run_statement, with_database
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -61,8 +63,10 @@ TYPES = {
 @pytest.fixture(scope="module")
 def migrated_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database that all tests of this module read."""
-    with shared_database(server_url, template) as url:
-        yield url
+    name = f"mg_fragments_{uuid4().hex[:8]}"
+    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    yield with_database(server_url, name)
+    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 @pytest.fixture

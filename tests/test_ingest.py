@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from tortoise.transactions import in_transaction
 
+from memory_guild import ingest
 from memory_guild.errors import (
     CheckError,
     ConstraintError,
@@ -17,11 +17,14 @@ from memory_guild.errors import (
     InvalidInputError,
     MemoryGuildError,
     SelfReferenceError,
+    TenantMismatchError,
+    TenantNotSetError,
     UnknownMemoryError,
 )
-from memory_guild.ingest import Edge, Item, Stored, store_edges, store_memories
+from memory_guild.ingest import Edge, Item, Stored, store_memories
 from memory_guild.models import MemoryRecord, MemoryRelationship, hash_content
 from memory_guild.serializers import MemoryRecordCreate, MemoryRelationshipCreate
+from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RelationshipType, SourceType
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -42,12 +45,17 @@ def edge(source: UUID, target: UUID, **changed: Any) -> dict[str, Any]:
     return {"source_memory_id": source, "target_memory_id": target, "relationship_type": "references"} | changed
 
 
+async def store_edges(edges: Sequence[Edge]) -> int:
+    async with tenant_scope("acme"):
+        return await ingest.store_edges(edges)
+
+
 async def three_memories() -> list[UUID]:
     return [stored.memory_id for stored in await store_memories([memory(text) for text in ("one", "two", "three")])]
 
 
 class TestStoreMemories:
-    async def test_every_column_arrives(self, database: str) -> None:
+    async def test_every_column_arrives(self, tables: str) -> None:
         (stored,) = await store_memories([memory("héllo 'wörld' \U0001f40d", metadata={"a": [1, None, "ü"]})])
         record = await MemoryRecord.get(memory_id=stored.memory_id)
         assert stored.created
@@ -59,35 +67,35 @@ class TestStoreMemories:
         assert record.created_at is not None
         assert record.created_at == record.updated_at
 
-    async def test_takes_dicts_and_serializers_in_one_batch(self, database: str) -> None:
+    async def test_takes_dicts_and_serializers_in_one_batch(self, tables: str) -> None:
         items: list[Item] = [memory("one"), MemoryRecordCreate(**memory("two", content_hash=hash_content("two")))]
         stored = await store_memories(items)
         assert [outcome.created for outcome in stored] == [True, True]
         texts = [(await MemoryRecord.get(memory_id=outcome.memory_id)).content_text for outcome in stored]
         assert texts == ["one", "two"]
 
-    async def test_metadata_may_be_missing_or_none(self, database: str) -> None:
+    async def test_metadata_may_be_missing_or_none(self, tables: str) -> None:
         item = memory("one")
         del item["metadata"]
         first, second = await store_memories([item, memory("two", metadata=None)])
         assert (await MemoryRecord.get(memory_id=first.memory_id)).metadata == {}
         assert (await MemoryRecord.get(memory_id=second.memory_id)).metadata is None
 
-    async def test_an_empty_batch(self, database: str) -> None:
+    async def test_an_empty_batch(self, tables: str) -> None:
         assert await store_memories([]) == []
         assert await store_edges([]) == 0
 
-    async def test_an_empty_text_is_a_memory(self, database: str) -> None:
+    async def test_an_empty_text_is_a_memory(self, tables: str) -> None:
         (stored,) = await store_memories([memory("")])
         assert stored.created
 
-    async def test_the_same_text_twice_in_a_batch_is_created_once(self, database: str) -> None:
+    async def test_the_same_text_twice_in_a_batch_is_created_once(self, tables: str) -> None:
         one, two, one_again, one_more = await store_memories([memory(text) for text in ("one", "two", "one", "one")])
         assert (one.created, two.created) == (True, True)
         assert one_again == one_more == Stored(one.memory_id, created=False)
         assert await MemoryRecord.all().count() == 2
 
-    async def test_a_stored_memory_is_found_and_left_as_it_is(self, database: str) -> None:
+    async def test_a_stored_memory_is_found_and_left_as_it_is(self, tables: str) -> None:
         (before,) = await store_memories([memory("one", metadata={"kept": True})])
         old, new = await store_memories([memory("one", metadata={"kept": False}), memory("two")])
         assert old == Stored(before.memory_id, created=False)
@@ -96,14 +104,14 @@ class TestStoreMemories:
         assert record.metadata == {"kept": True}
         assert record.updated_at == record.created_at
 
-    async def test_a_forgotten_memory_stays_forgotten(self, database: str, connection: Connection) -> None:
+    async def test_a_forgotten_memory_stays_forgotten(self, tables: str, connection: Connection) -> None:
         (before,) = await store_memories([memory("one")])
         await connection.execute("UPDATE memory_records SET is_deleted = true, deleted_at = now()")
         row = await connection.fetchrow("SELECT * FROM memory_records")
         assert await store_memories([memory("one"), memory("one")]) == [Stored(before.memory_id, created=False)] * 2
         assert await connection.fetchrow("SELECT * FROM memory_records") == row
 
-    async def test_agents_and_tenants_keep_their_own_copies(self, database: str) -> None:
+    async def test_agents_and_tenants_keep_their_own_copies(self, tables: str) -> None:
         items = [memory("one", agent_id=agent, tenant_id=tenant) for agent in "ab" for tenant in "yxz"]
         stored = await store_memories(items)
         assert all(outcome.created for outcome in stored)
@@ -111,7 +119,7 @@ class TestStoreMemories:
             record = await MemoryRecord.get(memory_id=outcome.memory_id)
             assert (record.agent_id, record.tenant_id) == (item["agent_id"], item["tenant_id"])
 
-    async def test_outcomes_are_in_the_order_of_the_items(self, database: str, connection: Connection) -> None:
+    async def test_outcomes_are_in_the_order_of_the_items(self, tables: str, connection: Connection) -> None:
         chosen = random.Random(7)
         items = [
             memory(f"text {chosen.randrange(200)}", agent_id=chosen.choice("abc"), tenant_id=chosen.choice("xy"))
@@ -122,13 +130,21 @@ class TestStoreMemories:
         assert {outcome.created for outcome in stored} == {True, False}
         await check_ids(connection, items, stored)
 
-    async def test_inside_an_open_transaction_it_is_a_part_of_it(self, database: str) -> None:
-        async with in_transaction("default") as transaction:
-            await store_memories([memory("one")])
-            with pytest.raises(InvalidInputError):
-                await store_memories([memory("two"), memory("three", agent_id="")])
-            await store_memories([memory("four")])
-            await transaction.rollback()
+    async def test_inside_an_open_scope_it_is_a_part_of_it(self, tables: str) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with tenant_scope("acme"):
+                await store_memories([memory("one")])
+                with pytest.raises(InvalidInputError):
+                    await store_memories([memory("two"), memory("three", agent_id="")])
+                await store_memories([memory("four")])
+                assert await MemoryRecord.all().count() == 2
+                raise ZeroDivisionError
+        assert await MemoryRecord.all().count() == 0
+
+    async def test_inside_another_tenants_scope_nothing_is_stored(self, tables: str) -> None:
+        async with tenant_scope("umbrella"):
+            with pytest.raises(TenantMismatchError):
+                await store_memories([memory("one")])
         assert await MemoryRecord.all().count() == 0
 
 
@@ -142,7 +158,7 @@ async def check_ids(connection: Connection, items: list[dict[str, Any]], stored:
 
 
 class TestConcurrency:
-    async def test_overlapping_batches_in_every_order(self, database: str, connection: Connection) -> None:
+    async def test_overlapping_batches_in_every_order(self, tables: str, connection: Connection) -> None:
         """Unsorted, most of these would deadlock; with the lookup in the same statement, many would lose ids."""
         texts = [memory(f"text {number}", agent_id=f"agent {number % 3}") for number in range(300)]
 
@@ -156,7 +172,7 @@ class TestConcurrency:
         assert sum(outcome.created for _, stored in results for outcome in stored) == 300
         assert await connection.fetchval("SELECT count(*) FROM memory_records") == 300
 
-    async def test_edges_in_every_order(self, database: str, connection: Connection) -> None:
+    async def test_edges_in_every_order(self, tables: str, connection: Connection) -> None:
         stored = await store_memories([memory(f"text {number}") for number in range(20)])
         ids = [outcome.memory_id for outcome in stored]
         edges = [edge(source, target) for source in ids for target in ids if source != target]
@@ -166,9 +182,7 @@ class TestConcurrency:
         assert sum(counts) == len(edges)
         assert await connection.fetchval("SELECT count(*) FROM memory_relationships") == len(edges)
 
-    async def test_waits_for_a_transaction_that_stores_the_same_text(
-        self, database: str, connection: Connection
-    ) -> None:
+    async def test_waits_for_a_transaction_that_stores_the_same_text(self, tables: str, connection: Connection) -> None:
         transaction = connection.transaction()
         await transaction.start()
         memory_id = await insert(connection, "one")
@@ -192,7 +206,7 @@ async def insert(connection: Connection, text: str, content_hash: str | None = N
 
 
 class TestRefusals:
-    async def test_a_hash_collision_with_a_stored_text(self, database: str, connection: Connection) -> None:
+    async def test_a_hash_collision_with_a_stored_text(self, tables: str, connection: Connection) -> None:
         await insert(connection, "another text", hash_content(SECRET))
         with pytest.raises(HashCollisionError) as caught:
             await store_memories([memory("before"), memory(SECRET), memory("zzz after")])
@@ -203,7 +217,7 @@ class TestRefusals:
         assert SECRET not in str(caught.value)
         assert await MemoryRecord.all().count() == 1
 
-    async def test_a_hash_collision_within_a_batch(self, database: str) -> None:
+    async def test_a_hash_collision_within_a_batch(self, tables: str) -> None:
         # Two texts with one MD5 are too long to write here: a serializer made without validation stands for one.
         colliding = MemoryRecordCreate.model_construct(**memory(SECRET, content_hash=hash_content("one")))
         with pytest.raises(HashCollisionError):
@@ -228,7 +242,7 @@ class TestRefusals:
         ],
     )
     async def test_a_bad_item_is_named_and_nothing_is_stored(
-        self, database: str, changed: dict[str, Any], field: str
+        self, tables: str, changed: dict[str, Any], field: str
     ) -> None:
         with pytest.raises(InvalidInputError) as caught:
             await store_memories([memory("good"), memory("text") | changed, memory("good too")])
@@ -237,18 +251,18 @@ class TestRefusals:
         assert await MemoryRecord.all().count() == 0
 
     @pytest.mark.parametrize("item", [None, 3, "text", ["agent_id"]])
-    async def test_an_item_that_is_no_object(self, database: str, item: Any) -> None:
+    async def test_an_item_that_is_no_object(self, tables: str, item: Any) -> None:
         with pytest.raises(InvalidInputError, match=r"items\[0\]"):
             await store_memories([item])
 
-    async def test_what_the_database_refuses_undoes_the_batch(self, database: str) -> None:
+    async def test_what_the_database_refuses_undoes_the_batch(self, tables: str) -> None:
         unchecked = MemoryRecordCreate.model_construct(**memory("two", source_type="rumour", content_hash=None))
         with pytest.raises(CheckError):
             await store_memories([memory("one"), unchecked])
         assert await MemoryRecord.all().count() == 0
 
     async def test_a_trigger_that_swallows_rows_is_an_error_and_no_endless_loop(
-        self, database: str, connection: Connection
+        self, tables: str, connection: Connection
     ) -> None:
         await connection.execute(
             "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
@@ -259,7 +273,7 @@ class TestRefusals:
 
 
 class TestStoreEdges:
-    async def test_every_column_arrives(self, database: str) -> None:
+    async def test_every_column_arrives(self, tables: str) -> None:
         one, two, three = await three_memories()
         edges: list[Edge] = [
             edge(one, two, confidence_score=0.25),
@@ -272,23 +286,23 @@ class TestStoreEdges:
         assert (first.confidence_score, second.confidence_score) == (0.25, None)
         assert (second.target_memory_id, second.relationship_type) == (three, RelationshipType.SUPPORTS)
 
-    async def test_an_edge_is_stored_once_and_keeps_its_confidence(self, database: str) -> None:
+    async def test_an_edge_is_stored_once_and_keeps_its_confidence(self, tables: str) -> None:
         one, two, _ = await three_memories()
         first = edge(one, two, confidence_score=0.25)
         assert await store_edges([first, edge(one, two, confidence_score=0.75)]) == 1
         assert await store_edges([edge(one, two, confidence_score=1), edge(two, one)]) == 1
         assert (await MemoryRelationship.get(source_memory_id=one)).confidence_score == 0.25
 
-    async def test_types_and_directions_are_different_edges(self, database: str) -> None:
+    async def test_types_and_directions_are_different_edges(self, tables: str) -> None:
         one, two, _ = await three_memories()
         edges = [edge(*ids, relationship_type=kind) for ids in ((one, two), (two, one)) for kind in RelationshipType]
         assert await store_edges(edges) == 2 * len(RelationshipType)
 
-    async def test_ids_may_be_text(self, database: str) -> None:
+    async def test_ids_may_be_text(self, tables: str) -> None:
         one, two, _ = await three_memories()
         assert await store_edges([{**edge(one, two), "source_memory_id": str(one)}, edge(one, two)]) == 1
 
-    async def test_an_edge_to_itself(self, database: str) -> None:
+    async def test_an_edge_to_itself(self, tables: str) -> None:
         one, two, _ = await three_memories()
         with pytest.raises(SelfReferenceError) as caught:
             await store_edges([edge(one, two), edge(two, two)])
@@ -296,10 +310,24 @@ class TestStoreEdges:
         assert caught.value.constraint == "no_self_reference"
         assert await MemoryRelationship.all().count() == 0
 
+    async def test_edges_need_a_scope(self, tables: str) -> None:
+        one, two, _ = await three_memories()
+        with pytest.raises(TenantNotSetError):
+            await ingest.store_edges([edge(one, two)])
+
+    async def test_an_edge_to_another_tenants_memory_is_one_to_a_missing_memory(self, tables: str) -> None:
+        one, *_ = await three_memories()
+        (strange,) = await store_memories([memory("one", tenant_id="umbrella")])
+        with pytest.raises(UnknownMemoryError) as foreign:
+            await store_edges([edge(one, strange.memory_id)])
+        with pytest.raises(UnknownMemoryError) as missing:
+            await store_edges([edge(one, uuid4())])
+        assert (str(foreign.value), vars(foreign.value)) == (str(missing.value), vars(missing.value))
+
     @pytest.mark.parametrize(
         "ends", [lambda known: (known, uuid4()), lambda known: (uuid4(), known)], ids=["target", "source"]
     )
-    async def test_an_edge_to_a_missing_memory(self, database: str, ends: Callable[[UUID], tuple[UUID, UUID]]) -> None:
+    async def test_an_edge_to_a_missing_memory(self, tables: str, ends: Callable[[UUID], tuple[UUID, UUID]]) -> None:
         one, two, _ = await three_memories()
         with pytest.raises(UnknownMemoryError):
             await store_edges([edge(one, two), edge(*ends(one))])
@@ -316,7 +344,7 @@ class TestStoreEdges:
         ],
     )
     async def test_a_bad_edge_is_named_and_nothing_is_stored(
-        self, database: str, changed: dict[str, Any], field: str
+        self, tables: str, changed: dict[str, Any], field: str
     ) -> None:
         one, two, three = await three_memories()
         with pytest.raises(MemoryGuildError) as caught:

@@ -176,7 +176,7 @@ class TestOpenLines:
 
 
 class TestIngest:
-    async def test_good_lines_are_kept_and_everything_is_counted(self, database: str) -> None:
+    async def test_good_lines_are_kept_and_everything_is_counted(self, tables: str) -> None:
         lines = [line("one"), b"", b"{", line("two"), line("one"), b"[]", line("three"), line("two", agent_id="b")]
         report = await ingest(read(*lines), batch_size=2)
         assert (report.read, report.stored, report.duplicates, report.bad_count) == (7, 4, 1, 2)
@@ -187,17 +187,17 @@ class TestIngest:
         assert await MemoryRecord.all().count() == 4
 
     @pytest.mark.parametrize("batch_size", [1, 7, 50, 51])
-    async def test_progress_adds_up(self, database: str, batch_size: int) -> None:
+    async def test_progress_adds_up(self, tables: str, batch_size: int) -> None:
         counts: list[int] = []
         await ingest(read(*[line(str(n)) for n in range(50)], b"{"), batch_size=batch_size, progress=counts.append)
         assert sum(counts) == 51
         assert max(counts) <= batch_size
 
-    async def test_nothing(self, database: str) -> None:
+    async def test_nothing(self, tables: str) -> None:
         report = await ingest([])
         assert (report.read, report.stored, report.bad) == (0, 0, ())
 
-    async def test_bad_lines_are_all_counted_and_some_listed(self, database: str) -> None:
+    async def test_bad_lines_are_all_counted_and_some_listed(self, tables: str) -> None:
         report = await ingest(read(*[b"{"] * 1000), batch_size=30)
         assert report.bad_count == 1000
         assert [bad.number for bad in report.bad] == list(range(1, jsonl.LISTED_BAD_LINES + 1))
@@ -206,13 +206,13 @@ class TestIngest:
         with pytest.raises(ValueError, match="batch_size"):
             await ingest([], batch_size=0)
 
-    async def test_large_texts_make_small_batches(self, database: str) -> None:
+    async def test_large_texts_make_small_batches(self, tables: str) -> None:
         counts: list[int] = []
         lines = (MemoryRecordCreate.model_validate_json(line(f"{n}" + "x" * 900_000)) for n in range(12))
         await ingest(lines, progress=counts.append)
         assert counts == [5, 5, 2]
 
-    async def test_the_event_loop_is_free_while_lines_are_read(self, database: str) -> None:
+    async def test_the_event_loop_is_free_while_lines_are_read(self, tables: str) -> None:
         def slow() -> Iterator[jsonl.Line]:
             time.sleep(0.3)
             yield BadLine(1, "slow")
@@ -224,7 +224,7 @@ class TestIngest:
             ticks += 1
         assert ticks > 5
 
-    async def test_a_collision_keeps_the_batches_before(self, database: str) -> None:
+    async def test_a_collision_keeps_the_batches_before(self, tables: str) -> None:
         await MemoryRecord.create(
             agent_id="scribe",
             tenant_id="acme",
@@ -236,7 +236,7 @@ class TestIngest:
             await ingest(read(*[line(str(number)) for number in range(6)]), batch_size=2)
         assert {record.content_text for record in await MemoryRecord.all()} == {"another", "0", "1"}
 
-    async def test_memory_does_not_grow_with_the_file(self, database: str, tmp_path: Path) -> None:
+    async def test_memory_does_not_grow_with_the_file(self, tables: str, tmp_path: Path) -> None:
         """A tenth of the lines is new: storing is not what is measured."""
         path = tmp_path / "many.jsonl"
         text = "some text of a usual length " * 10

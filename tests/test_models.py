@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections import UserDict
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tortoise.exceptions import DoesNotExist
 from tortoise.transactions import in_transaction
 
-from memory_guild.database import client
+from memory_guild.engine import client
 from memory_guild.errors import CheckError, DuplicateMemoryError, InvalidInputError
 from memory_guild.models import (
     MODELS,
@@ -32,20 +32,9 @@ from memory_guild.models import (
     hash_content,
 )
 from memory_guild.types import DataSourceType, RelationshipType, SourceType
-from tests.rows import Row, columns_of, empty_tables, shared_database, stored_memory, transaction_statements, valid_row
+from tests.rows import Row, columns_of, stored_memory, transaction_statements, valid_row
 
-
-@pytest.fixture(scope="module")
-def shared_database_url(server_url: str, template: str) -> Iterator[str]:
-    """A migrated database for the tests of this module."""
-    with shared_database(server_url, template) as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-async def _tables(shared_database_url: str) -> AsyncIterator[None]:
-    async with empty_tables(shared_database_url):
-        yield
+pytestmark = pytest.mark.usefixtures("tables")
 
 
 def md5(text: str) -> str:

@@ -18,10 +18,13 @@ import pytest
 from tortoise import Tortoise
 
 from memory_guild import embedded, settings
-from memory_guild.database import client, connect
+from memory_guild.database import connect
+from memory_guild.engine import client
 from memory_guild.errors import AuthenticationError
 from memory_guild.models import MemoryRecord
 from tests.conftest import FAST_BUT_NOT_DURABLE
+
+pytestmark = pytest.mark.usefixtures("below_the_scopes")
 
 RULES = "local all postgres trust\nlocal all all scram-sha-256\n"
 

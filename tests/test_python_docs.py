@@ -15,6 +15,7 @@ from memory_guild.ingest import store_edges, store_memories
 from memory_guild.models import MemoryRecord, MemoryRelationship
 from memory_guild.python_docs import Passage, find_references, passages
 from memory_guild.python_docs.references import MAX_REFERENCES, last_part
+from memory_guild.tenancy import tenant_scope
 from memory_guild.types import SourceType
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -213,7 +214,7 @@ class TestReferences:
 
 
 class TestStore:
-    async def test_what_is_stored(self, database: str, small: python_docs.Corpus) -> None:
+    async def test_what_is_stored(self, tables: str, small: python_docs.Corpus) -> None:
         stored = await python_docs.store(small)
         assert stored.stored == await MemoryRecord.all().count()
         assert stored.stored + stored.merged == len(small.passages)
@@ -228,13 +229,13 @@ class TestStore:
         )
         assert record.metadata == {"subject": "asyncio.Queue", "module": "asyncio", "kind": "class"}
 
-    async def test_every_subject_leads_to_its_text(self, database: str, small: python_docs.Corpus) -> None:
+    async def test_every_subject_leads_to_its_text(self, tables: str, small: python_docs.Corpus) -> None:
         stored = await python_docs.store(small)
         texts = {record.memory_id: (record.agent_id, record.content_text) for record in await MemoryRecord.all()}
         for passage in small.passages:
             assert texts[stored.memory_ids[passage.subject]] == (passage.agent_id, passage.text)
 
-    async def test_edges_follow_merged_memories(self, database: str) -> None:
+    async def test_edges_follow_merged_memories(self, tables: str) -> None:
         same = "The same text, which names f_new() and f_old()."
         texts = [
             Passage("shop", "shop", "module", "See shop.f_old."),
@@ -251,27 +252,27 @@ class TestStore:
         assert edge.target_memory_id == stored.memory_ids["shop.f_old"]
         assert edge.confidence_score == 1.0
 
-    async def test_a_second_run_stores_nothing(self, database: str, small: python_docs.Corpus) -> None:
+    async def test_a_second_run_stores_nothing(self, tables: str, small: python_docs.Corpus) -> None:
         first = await python_docs.store(small)
         again = await python_docs.store(small)
         assert again.memory_ids == first.memory_ids
         assert (again.stored, again.new_edges, again.already_there) == (0, 0, first.stored)
         assert (again.merged, again.edges) == (first.merged, first.edges)
 
-    async def test_progress_adds_up(self, database: str, small: python_docs.Corpus) -> None:
+    async def test_progress_adds_up(self, tables: str, small: python_docs.Corpus) -> None:
         counts: list[int] = []
         await python_docs.store(small, progress=counts.append)
         assert sum(counts) == len(small.passages) + len(small.references)
 
 
-async def chain(edges: list[tuple[str, str, float]], **tenants: str) -> dict[str, python_docs.Step]:
+async def chain(edges: list[tuple[str, str, float]]) -> dict[str, python_docs.Step]:
     """Store memories named by letters and their edges, and walk from ``a``."""
     letters = sorted({letter for source, target, _ in edges for letter in (source, target)})
     stored = await store_memories(
         [
             {
                 "agent_id": "walker",
-                "tenant_id": tenants.get(letter, "acme"),
+                "tenant_id": "acme",
                 "source_type": "document",
                 "content_text": letter,
                 "metadata": {"subject": letter},
@@ -280,57 +281,63 @@ async def chain(edges: list[tuple[str, str, float]], **tenants: str) -> dict[str
         ]
     )
     ids = {letter: outcome.memory_id for letter, outcome in zip(letters, stored, strict=True)}
-    await store_edges(
-        [
-            {
-                "source_memory_id": ids[source],
-                "target_memory_id": ids[target],
-                "relationship_type": "references",
-                "confidence_score": score,
-            }
-            for source, target, score in edges
-        ]
-    )
-    steps = await python_docs.walk(ids["a"])
+    async with tenant_scope("acme"):
+        await store_edges(
+            [
+                {
+                    "source_memory_id": ids[source],
+                    "target_memory_id": ids[target],
+                    "relationship_type": "references",
+                    "confidence_score": score,
+                }
+                for source, target, score in edges
+            ]
+        )
+        steps = await python_docs.walk(ids["a"])
     assert len({step.memory_id for step in steps}) == len(steps)
     assert all(ids[step.subject] == step.memory_id and len(step.path) == step.depth + 1 for step in steps)
     return {step.subject: step for step in steps}
 
 
 class TestWalk:
-    async def test_three_hops_and_no_more(self, database: str) -> None:
+    async def test_three_hops_and_no_more(self, tables: str) -> None:
         steps = await chain([("a", "b", 1), ("b", "c", 0.5), ("c", "d", 1), ("d", "e", 1)])
         assert {subject: step.depth for subject, step in steps.items()} == {"a": 0, "b": 1, "c": 2, "d": 3}
         assert steps["d"].path == ("a", "b", "c", "d")
         assert (steps["a"].confidence_score, steps["c"].confidence_score) == (None, 0.5)
 
-    async def test_a_cycle_ends_and_the_shortest_path_wins(self, database: str) -> None:
+    async def test_a_cycle_ends_and_the_shortest_path_wins(self, tables: str) -> None:
         steps = await chain(
             [("a", "b", 1), ("b", "c", 1), ("c", "d", 1), ("d", "a", 1), ("a", "c", 0.1), ("b", "a", 1)]
         )
         assert list(steps) == ["a", "b", "c", "d"]
         assert steps["d"].path == ("a", "c", "d")
 
-    async def test_of_equal_paths_the_first_by_name(self, database: str) -> None:
+    async def test_of_equal_paths_the_first_by_name(self, tables: str) -> None:
         steps = await chain([edge for middle in "fdbec" for edge in (("a", middle, 1.0), (middle, "z", 0.5))])
         assert list(steps) == ["a", "b", "z", "c", "d", "e", "f"]
 
-    async def test_a_hub_does_not_flood(self, database: str) -> None:
+    async def test_a_hub_does_not_flood(self, tables: str) -> None:
         edges = [("a", f"h{number:03}", number / 1000) for number in range(200)]
         steps = await chain([*edges, *[(target, "a", 1.0) for _, target, _ in edges]])
         assert list(steps) == ["a", "h199", "h198", "h197", "h196", "h195"]
 
-    async def test_parents_come_before_their_children(self, database: str) -> None:
+    async def test_parents_come_before_their_children(self, tables: str) -> None:
         steps = list(await chain([("a", "b", 0.9), ("a", "c", 1), ("b", "d", 1), ("c", "e", 1)]))
         assert steps == ["a", "c", "e", "b", "d"]
 
-    async def test_forgotten_memories_and_other_tenants_end_the_walk(
-        self, database: str, connection: Connection
-    ) -> None:
+    async def test_forgotten_memories_end_the_walk(self, tables: str, connection: Connection) -> None:
         edges = [("a", "b", 1.0), ("b", "c", 1.0), ("a", "d", 1.0), ("d", "e", 1.0), ("a", "f", 0.1)]
-        assert set(await chain(edges, b="another")) == {"a", "d", "e", "f"}
-        await connection.execute("UPDATE memory_records SET is_deleted = true WHERE content_text = 'd'")
-        assert set(await chain(edges, b="another")) == {"a", "f"}
+        assert set(await chain(edges)) == {"a", "b", "c", "d", "e", "f"}
+        await connection.execute("UPDATE memory_records SET is_deleted = true WHERE content_text IN ('b', 'd')")
+        assert set(await chain(edges)) == {"a", "f"}
 
-    async def test_from_nowhere(self, database: str) -> None:
-        assert await python_docs.walk(uuid4()) == []
+    async def test_another_tenants_memory_is_nowhere(self, tables: str) -> None:
+        await chain([("a", "b", 1.0)])
+        start = (await MemoryRecord.get(content_text="a")).memory_id
+        async with tenant_scope("umbrella"):
+            assert await python_docs.walk(start) == []
+
+    async def test_from_nowhere(self, tables: str) -> None:
+        async with tenant_scope(python_docs.TENANT_ID):
+            assert await python_docs.walk(uuid4()) == []

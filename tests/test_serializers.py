@@ -131,7 +131,7 @@ def test_any_row_survives_model_to_json_to_model(model: type[StrictModel], data:
     assert set(json.loads(text)) == set(row)
 
 
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("tables")
 @pytest.mark.parametrize("model", MODELS)
 async def test_create_to_row_to_read_to_json(model: type[StrictModel]) -> None:
     row = await valid_row(model)
@@ -147,7 +147,7 @@ async def test_create_to_row_to_read_to_json(model: type[StrictModel]) -> None:
     assert {name: getattr(read, name) for name in row} == row
 
 
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("tables")
 async def test_create_with_the_least_gets_the_databases_defaults() -> None:
     least = {
         MemoryRecord: ["agent_id", "tenant_id", "source_type", "content_text"],
@@ -187,7 +187,7 @@ async def graph() -> tuple[MemoryRecord, MemoryEmbedding, MemoryRelationship, Me
     return memory, embedding, leaving, reaching
 
 
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("tables")
 async def test_memory_with_relations_survives_json() -> None:
     memory, embedding, leaving, reaching = await graph()
     await memory.fetch_related(*RELATIONS)
@@ -204,7 +204,7 @@ async def test_memory_with_relations_survives_json() -> None:
     assert columns_of(MemoryRecord(**again.model_dump(exclude=set(RELATIONS)))) == columns_of(memory)
 
 
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("tables")
 async def test_no_serializer_sends_a_statement() -> None:
     memory, embedding, leaving, _ = await graph()
     fetched = await MemoryRecord.get(memory_id=memory.memory_id).prefetch_related(*RELATIONS)
@@ -219,7 +219,7 @@ async def test_no_serializer_sends_a_statement() -> None:
     assert statements == []
 
 
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("tables")
 async def test_relations_that_were_not_fetched_are_an_error_that_says_so() -> None:
     memory, *_ = await graph()
 
@@ -235,7 +235,7 @@ async def test_relations_that_were_not_fetched_are_an_error_that_says_so() -> No
     ]
 
 
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("tables")
 async def test_serializers_can_be_filled_from_queries() -> None:
     memory, embedding, leaving, reaching = await graph()
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from memory_guild import python_docs
 from memory_guild.cli.console import errors, output
 from memory_guild.database import connect
+from memory_guild.tenancy import tenant_scope
 from memory_guild.upgrade import upgrade
 
 MAX_HOPS = 3
@@ -48,7 +49,8 @@ async def _store_and_walk(
         with Progress(*columns, console=errors) as progress:
             task = progress.add_task("Remembering", total=len(corpus.passages) + len(corpus.references))
             stored = await python_docs.store(corpus, progress=lambda count: progress.advance(task, count))
-        return stored, await python_docs.walk(stored.memory_ids[topic], max_hops=MAX_HOPS)
+        async with tenant_scope(python_docs.TENANT_ID):
+            return stored, await python_docs.walk(stored.memory_ids[topic], max_hops=MAX_HOPS)
 
 
 def _print_counts(corpus: python_docs.Corpus, stored: python_docs.StoredCorpus, seconds: float) -> None:

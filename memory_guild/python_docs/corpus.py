@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from memory_guild.database import client
 from memory_guild.ingest import Stored, store_edges, store_memories
 from memory_guild.python_docs.passages import Passage, library, topics
 from memory_guild.python_docs.references import MAX_REFERENCES, Reference, find_references, last_part
+from memory_guild.scope import current_scope
 from memory_guild.sql import statement
+from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RelationshipType, SourceType
 
 TENANT_ID = "python-docs"
@@ -118,7 +119,8 @@ async def store(corpus: Corpus, *, progress: Callable[[int], None] | None = None
     edges = _edges(corpus.references, memory_ids)
     new_edges = 0
     for first in range(0, len(edges), BATCH_SIZE):
-        new_edges += await store_edges(edges[first : first + BATCH_SIZE])
+        async with tenant_scope(TENANT_ID):
+            new_edges += await store_edges(edges[first : first + BATCH_SIZE])
     if progress is not None:
         progress(len(corpus.references))
     distinct, stored = len(set(memory_ids.values())), sum(outcome.created for outcome in outcomes)
@@ -126,14 +128,16 @@ async def store(corpus: Corpus, *, progress: Callable[[int], None] | None = None
 
 
 async def walk(memory_id: UUID, *, max_hops: int = 3, max_edges_per_memory: int = 5) -> list[Step]:
-    """Follow the edges from a memory: each memory once, by a shortest path, parents before children.
+    """Follow the edges from a memory: each memory once, by a shortest path, parents before children; in a scope.
 
     Args:
         memory_id: Where to start; a memory that is forgotten or missing gives an empty walk.
         max_hops: How far to go.
         max_edges_per_memory: How many edges to follow from each memory, the surest first.
     """
-    rows = await client().execute_query_dict(statement("walk_references"), [memory_id, max_hops, max_edges_per_memory])
+    rows = await current_scope().transaction.execute_query_dict(
+        statement("walk_references"), [memory_id, max_hops, max_edges_per_memory]
+    )
     paths: dict[UUID | None, tuple[str, ...]] = {None: ()}
     for row in rows:
         paths[row["memory_id"]] = (*paths[row["via_memory_id"]], row["subject"] or str(row["memory_id"]))

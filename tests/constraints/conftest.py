@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
 import pytest
 
-from tests.rows import empty_tables, shared_database
+from memory_guild.database import connect
+from memory_guild.engine import client
+from tests.conftest import run_statement, with_database
+
+CLEAR = "DELETE FROM memory_records; DELETE FROM data_sources; DELETE FROM memory_access_policies"
 
 
 @pytest.fixture(scope="package")
 def shared_database_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database for the tests of this folder."""
-    with shared_database(server_url, template) as url:
-        yield url
+    name = f"mg_constraints_{uuid4().hex[:8]}"
+    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    yield with_database(server_url, name)
+    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 @pytest.fixture(autouse=True)
-async def _tables(shared_database_url: str) -> AsyncIterator[None]:
-    async with empty_tables(shared_database_url):
+async def _tables(shared_database_url: str, below_the_scopes: None) -> AsyncIterator[None]:
+    """Tortoise, connected to empty tables."""
+    async with connect(shared_database_url):
         yield
+        await client().execute_script(CLEAR)

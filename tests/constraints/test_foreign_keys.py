@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from memory_guild.database import client
-from memory_guild.errors import UnknownMemoryError
+from memory_guild.engine import client
+from memory_guild.errors import IdentityError, UnknownMemoryError
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship, StrictModel
 from tests.constraints.refusals import Refusal, assert_refused
 from tests.rows import Row, Write, stored_memory, through_bulk_create, through_model, through_sql, valid_row
@@ -109,9 +109,9 @@ async def test_memory_that_is_referred_to_cannot_get_another_id(model: type[Stri
     row = await valid_row(model)
     await model.create(**row)
 
-    with pytest.raises(UnknownMemoryError) as caught:
+    with pytest.raises(IdentityError) as caught:
         await client().execute_query(
             "UPDATE memory_records SET memory_id = gen_random_uuid() WHERE memory_id = $1", [row[column]]
         )
-    assert caught.value.constraint == f"{model._meta.db_table}_{column}_fkey"
+    assert caught.value.constraint == "memory_guild_identity_guard"
     assert await MemoryRecord.exists(memory_id=row[column])

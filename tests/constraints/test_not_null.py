@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
-from memory_guild.database import client
-from memory_guild.errors import CheckError
+from memory_guild.engine import client
+from memory_guild.errors import CheckError, IdentityError
 from memory_guild.models import (
     MODELS,
     DataSource,
@@ -52,6 +52,15 @@ def refusal(column: str) -> Refusal:
     return Refusal(CheckError, "23502", f"{column}: is required and cannot be None", field=column)
 
 
+# A guard refuses the change before the column's own rule is asked.
+IDENTITY = Refusal(
+    IdentityError,
+    "23001",
+    "a memory never changes its id or tenant; store a new one",
+    constraint="memory_guild_identity_guard",
+)
+
+
 def test_every_column_is_covered() -> None:
     for model in MODELS:
         assert set(REQUIRED[model] + OPTIONAL[model]) == set(model._meta.db_fields)
@@ -84,7 +93,8 @@ async def test_stored_value_cannot_become_null(model: type[StrictModel], column:
     async def set_null(model: type[StrictModel], _: object) -> None:
         await client().execute_query(f"UPDATE {model._meta.db_table} SET {column} = NULL")
 
-    await assert_refused(set_null, model, {}, refusal(column))
+    never_changes = model is MemoryRecord and column in ("memory_id", "tenant_id")
+    await assert_refused(set_null, model, {}, IDENTITY if never_changes else refusal(column))
     assert await model.get(pk=stored.pk) == stored
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from tortoise.transactions import in_transaction
 
-from memory_guild.database import client
+from memory_guild.engine import client
 from memory_guild.errors import (
     CheckError,
     ConstraintError,
@@ -53,7 +53,7 @@ async def test_model_refuses_before_a_statement_is_sent(change: dict[str, Any]) 
 async def test_refused_statement_ends_the_transaction() -> None:
     row = await valid_row(MemoryRecord)
 
-    with pytest.raises(ScopeAbortedError):  # noqa: PT012
+    with pytest.raises(ScopeAbortedError):
         async with in_transaction("default"):
             await MemoryRecord.create(**row)
             with pytest.raises(DuplicateMemoryError):
@@ -68,7 +68,7 @@ async def test_savepoint_keeps_the_transaction_usable() -> None:
 
     async with in_transaction("default"):
         await MemoryRecord.create(**row)
-        with pytest.raises(DuplicateMemoryError):  # noqa: PT012
+        with pytest.raises(DuplicateMemoryError):
             async with in_transaction("default"):
                 await MemoryRecord.create(**await valid_row(MemoryRecord))
                 await MemoryRecord.create(**row)
@@ -80,7 +80,7 @@ async def test_savepoint_keeps_the_transaction_usable() -> None:
 async def test_error_that_leaves_the_block_rolls_everything_back() -> None:
     row = await valid_row(MemoryRecord)
 
-    with pytest.raises(DuplicateMemoryError):  # noqa: PT012
+    with pytest.raises(DuplicateMemoryError):
         async with in_transaction("default"):
             await MemoryRecord.create(**row)
             await DataSource.create(**await valid_row(DataSource))

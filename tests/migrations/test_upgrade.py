@@ -20,6 +20,8 @@ from memory_guild.sql import statement
 from memory_guild.upgrade import upgrade
 from tests.rows import stored_memory
 
+pytestmark = pytest.mark.usefixtures("below_the_scopes")
+
 RELATIONS = """
 SELECT count(*) FROM pg_class WHERE relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
     AND relnamespace::regnamespace::text NOT LIKE 'pg_toast%'
@@ -87,6 +89,7 @@ async def test_two_schemas_of_one_database_are_apart(empty_database_url: str) ->
 PROCESS = """
 import asyncio, sys
 from memory_guild.upgrade import upgrade
+
 print("ready", flush=True)
 sys.stdin.readline()
 print(*asyncio.run(upgrade(sys.argv[1])))

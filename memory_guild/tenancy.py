@@ -1,0 +1,169 @@
+"""The scope as the unit of work: one transaction, one tenant, enforced by the database."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from contextvars import Token
+from types import TracebackType
+
+import asyncpg
+from tortoise.backends.base.client import TransactionContext
+
+from memory_guild import scope as scopes
+from memory_guild.checks import check_name
+from memory_guild.engine import GuildClient, client
+from memory_guild.errors import RoleMissingError, ScopeError, TenantMismatchError
+from memory_guild.postgres import translate
+from memory_guild.scope import Scope
+from memory_guild.settings import Settings
+from memory_guild.transaction import SavepointContext, ScopeTransaction, ScopeTransactionContext
+
+APP_ROLE = "memory_guild_app"
+ADMIN_ROLE = "memory_guild_admin"
+
+_log = logging.getLogger("memory_guild.tenancy")
+
+
+class tenant_scope:  # noqa: N801 - used like a function, as asyncio.timeout is
+    """Work for one tenant: a transaction in which nothing but the tenant's rows can be seen or written.
+
+    It begins and ends in one round trip each. Leaving the block commits everything, or, with an error, nothing. The
+    same tenant nests as a savepoint; another tenant does not nest. Tasks started inside share the connection and take
+    turns; a task that outlives the block gets :class:`ScopeClosedError`. Call no model and no network inside.
+
+    Args:
+        tenant_id: The tenant, 1 to 255 characters.
+        agent_id: The agent that is assumed where none is given: a default, no boundary.
+
+    Raises:
+        InvalidInputError: The tenant or agent is empty or too long.
+        TenantMismatchError: The block stands inside another tenant's.
+        RoleMissingError: This login may not become the application role.
+        ScopeAbortedError: At the end, where a statement had failed and its error was caught inside.
+        ScopeIdleError: The scope waited too long between two statements.
+    """
+
+    _is_entered = False
+
+    def __init__(self, tenant_id: str, agent_id: str | None = None) -> None:
+        self._tenant_id: str | None = check_name("tenant_id", tenant_id)
+        self._agent_id = None if agent_id is None else check_name("agent_id", agent_id)
+        self._role = APP_ROLE
+
+    async def __aenter__(self) -> Scope:
+        """Begin."""
+        if self._is_entered:
+            raise ScopeError("a scope object opens one block; call tenant_scope() again")
+        self._is_entered = True
+        outer = scopes.surrounding_scope()
+        if outer is not None and not outer.transaction.closed:
+            self._context: TransactionContext = self._nest(outer)
+        else:
+            self._context = ScopeTransactionContext(*self._begin(outer))
+        try:
+            transaction = await self._context.__aenter__()
+        except asyncpg.PostgresError as error:
+            raise _explained(error, self._role) from None
+        assert isinstance(transaction, ScopeTransaction)
+        scope = Scope(self._tenant_id, self._agent_id, transaction)
+        self._token: Token[Scope | None] = scopes.enter(scope)
+        return scope
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        """Commit, or roll back after an error."""
+        with suppress(ValueError):  # an abandoned generator ends in another task, whose scope stays
+            scopes.leave(self._token)
+        await self._context.__aexit__(exc_type, exc_val, exc_tb)
+
+    def _nest(self, outer: Scope) -> SavepointContext:
+        if outer.tenant_id != self._tenant_id:
+            raise TenantMismatchError("a scope of another tenant is open around this one; end it first")
+        if self._agent_id is None:
+            self._agent_id = outer.agent_id
+        return SavepointContext(outer.transaction.innermost())
+
+    def _begin(self, ended: Scope | None) -> tuple[GuildClient, str, float]:
+        pool = client() if ended is None else ended.transaction.pool
+        if not isinstance(pool, GuildClient):
+            raise ScopeError("a scope cannot begin inside in_transaction(); open the scope first, it is a transaction")
+        settings = pool.settings
+        return pool, _opening(self._role, self._tenant_id, settings), settings.scope_idle_timeout_seconds
+
+
+class admin_scope(tenant_scope):  # noqa: N801 - used like a function
+    """Maintenance across all tenants: a transaction as the role ``memory_guild_admin``, logged when it begins and ends.
+
+    Args:
+        reason: Why, for the log.
+    """
+
+    def __init__(self, reason: str = "not given") -> None:
+        self._tenant_id = None
+        self._agent_id = None
+        self._role = ADMIN_ROLE
+        self._reason = reason
+
+    async def __aenter__(self) -> Scope:
+        """Begin."""
+        scope = await super().__aenter__()
+        self._began = time.monotonic()
+        _log.warning("maintenance scope across all tenants begins; reason: %s", self._reason)
+        return scope
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        """Commit, or roll back after an error."""
+        try:
+            await super().__aexit__(exc_type, exc_val, exc_tb)
+        finally:
+            outcome = "committed" if exc_type is None else "rolled back"
+            seconds = time.monotonic() - self._began
+            _log.warning("maintenance scope ends after %.3f s, %s; reason: %s", seconds, outcome, self._reason)
+
+
+def _opening(role: str, tenant_id: str | None, settings: Settings) -> str:
+    """The statements that begin a scope, for one round trip; every setting ends with the transaction.
+
+    ``SET LOCAL`` rather than ``set_config()``: a distributed engine carries it to its workers.
+    """
+    idle_milliseconds = round(settings.scope_idle_timeout_seconds * 1000)
+    statements = [
+        "BEGIN",
+        f"SET LOCAL ROLE {role}",
+        f"SET LOCAL memory_guild.tenant_id = {quote_literal(tenant_id or '')}",
+        f"SET LOCAL idle_in_transaction_session_timeout = {idle_milliseconds}",
+    ]
+    if settings.pooler:
+        # A pooler hands over connections that never saw our start-up settings.
+        statements += [
+            f"SET LOCAL search_path = {quote_identifier(settings.schema)}",
+            f"SET LOCAL statement_timeout = {round(settings.statement_timeout_seconds * 1000)}",
+        ]
+    return "; ".join(statements)
+
+
+def quote_literal(text: str) -> str:
+    """The text as an SQL literal, whatever ``standard_conforming_strings`` says.
+
+    Source: PostgreSQL's own ``quote_literal``.
+    """
+    quoted = text.replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
+
+
+def quote_identifier(name: str) -> str:
+    """The name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _explained(error: asyncpg.PostgresError, role: str) -> Exception:
+    if error.sqlstate == "22023":
+        return RoleMissingError(f"the server has no role {role}; run `memory-guild upgrade`")
+    if error.sqlstate == "42501":
+        return RoleMissingError(f"this login may not become {role}; let a DBA run: GRANT {role} TO the_login")
+    return translate(error) or error

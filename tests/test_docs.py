@@ -1,0 +1,126 @@
+"""The README and the docs are true: their examples run, with the output that they show."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import memory_guild
+from memory_guild.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CLI = [sys.executable, "-m", "memory_guild.cli"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def run(command: list[str], database_url: str) -> str:
+    """What a command prints, run against the test's database."""
+    environment = os.environ | {"MEMORY_GUILD_DATABASE_URL": database_url, "PYTHONPATH": str(ROOT)}
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
+
+
+def test_readme_example_prints_what_it_shows(database_url: str, tmp_path: Path) -> None:
+    (example,) = blocks(ROOT / "README.md", "python")
+    script = tmp_path / "example.py"
+    script.write_text(example)
+    shown = blocks(ROOT / "README.md", "text")[0]
+    assert run([sys.executable, str(script)], database_url) == shown
+    assert run([sys.executable, str(script)], database_url) == shown, "a second run must print the same"
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the README shows the documentation of Python 3.11")
+def test_readme_shows_the_real_output_of_the_demo(database_url: str) -> None:
+    printed = run([*CLI, "demo"], database_url).splitlines()
+    shown = [line for line in blocks(ROOT / "README.md", "text")[1].splitlines() if line]
+    assert [line for line in shown if line not in printed] == []
+
+
+def test_readme_commands_are_those_of_ci() -> None:
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    commands = [command.strip() for command in blocks(ROOT / "README.md", "sh")]
+    assert len(commands) == 2
+    assert [command for command in commands if command not in script] == []
+
+
+def test_readme_record_can_be_ingested(database_url: str, tmp_path: Path) -> None:
+    (record,) = blocks(ROOT / "README.md", "json")
+    file = tmp_path / "records.jsonl"
+    file.write_text(record)
+    assert re.search(r"stored\s+1\b", run([*CLI, "ingest", str(file)], database_url))
+
+
+def test_every_command_is_in_the_readme(database_url: str) -> None:
+    listed = set(re.findall(r"^│ (\w+)", run([*CLI, "--help"], database_url), re.MULTILINE))
+    documented = set(re.findall(r"^\| `memory-guild (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert listed == documented
+
+
+FRAGMENTS = [
+    pytest.param(page, fragment, id=f"{page.stem}-{number}")
+    for page in PAGES[1:]
+    for number, fragment in enumerate(blocks(page, "python"))
+]
+
+
+@pytest.mark.parametrize(("page", "fragment"), FRAGMENTS)
+async def test_fragments_of_the_docs_run(page: Path, fragment: str, database: str) -> None:
+    names = {name: getattr(memory_guild, name) for name in memory_guild.__all__}
+    exec(compile(f"async def fragment():\n{textwrap.indent(fragment, '    ')}", str(page), "exec"), names)
+    await names["fragment"]()
+
+
+STATEMENTS = [
+    pytest.param(statement, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, statement in enumerate(blocks(page, "sql"))
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+async def test_statements_of_the_docs_run(statement: str, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute(statement)
+    await transaction.rollback()
+
+
+@pytest.mark.any_server
+def test_every_setting_is_documented() -> None:
+    documented = set(re.findall(r"`(MEMORY_GUILD_(?!TEST_)\w+)`", (ROOT / "docs" / "settings.md").read_text()))
+    source = (ROOT / "memory_guild" / "settings.py").read_text()
+    read = {f"MEMORY_GUILD_{name}" for name in re.findall(r'(?:text|whole_number|seconds|flag)\("(\w+)"', source)}
+    assert documented == read
+
+
+@pytest.mark.any_server
+def test_documented_defaults_are_the_real_ones() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    settings = Settings.from_environment({})
+    for name, value in {
+        "MEMORY_GUILD_SCHEMA`": f"`{settings.schema}`",
+        "MEMORY_GUILD_POOL_MAX`": f"{settings.pool_min}, {settings.pool_max}",
+        "MEMORY_GUILD_CONNECT_TIMEOUT_SECONDS`": f"{settings.connect_timeout_seconds:g}",
+        "MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS`": f"{settings.scope_idle_timeout_seconds:g}",
+    }.items():
+        assert f"{name} | {value} |" in page
+
+
+@pytest.mark.any_server
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
