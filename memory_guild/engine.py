@@ -26,8 +26,8 @@ from tortoise.exceptions import OperationalError
 from memory_guild.errors import ServerTooOldError, TenantNotSetError
 from memory_guild.postgres import OLDEST_SERVER_VERSION, TranslatingClient, translate_connecting
 from memory_guild.scope import TenantManager
+from memory_guild.session import PooledConnection
 from memory_guild.settings import DatabaseUrl, Settings
-from memory_guild.transaction import PooledConnection
 
 
 class ScopelessExecutor(AsyncpgExecutor):

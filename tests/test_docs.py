@@ -44,9 +44,12 @@ def test_readme_example_prints_what_it_shows(database_url: str, tmp_path: Path) 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the README shows the documentation of Python 3.11")
 def test_readme_shows_the_real_output_of_the_demo(database_url: str) -> None:
-    printed = run([*CLI, "demo"], database_url).splitlines()
-    shown = [line for line in blocks(ROOT / "README.md", "text")[1].splitlines() if line]
-    assert [line for line in shown if line not in printed] == []
+    def without_counts(text: str) -> list[str]:
+        # A patch release of Python changes some docstrings, and so how many memories there are.
+        return [re.sub(r"[ \d,]+$", "", line) for line in text.splitlines()]
+
+    printed = without_counts(run([*CLI, "demo"], database_url))
+    assert [line for line in without_counts(blocks(ROOT / "README.md", "text")[1]) if line not in printed] == []
 
 
 def test_readme_commands_are_those_of_ci() -> None:
