@@ -1,0 +1,86 @@
+"""Two tenants with known ids, stored past the models, and connections that act as each kind of role."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from tests.conftest import run_statement, with_database
+from tests.tenancy.logins import AGENT, MAINTAINER, TABLES, connected
+
+if TYPE_CHECKING:
+    from tests.tenancy.logins import Connection
+
+ACME_1 = "00000000-0000-0000-0000-0000000000a1"
+ACME_2 = "00000000-0000-0000-0000-0000000000a2"
+ACME_3 = "00000000-0000-0000-0000-0000000000a3"
+BOLT_1 = "00000000-0000-0000-0000-0000000000b1"
+BOLT_2 = "00000000-0000-0000-0000-0000000000b2"
+MISSING = "00000000-0000-0000-0000-0000000000ff"
+
+ROWS = f"""
+INSERT INTO memory_records (memory_id, agent_id, tenant_id, source_type, content_text, content_hash, updated_at)
+SELECT memory_id::uuid, 'agent-1', tenant_id, 'document', memory_id, md5(memory_id), '2001-01-01 00:00:00+00'
+FROM (VALUES ('{ACME_1}', 'acme'), ('{ACME_2}', 'acme'), ('{ACME_3}', 'acme'),
+             ('{BOLT_1}', 'bolt'), ('{BOLT_2}', 'bolt')) AS wanted(memory_id, tenant_id);
+INSERT INTO memory_relationships (source_memory_id, target_memory_id, relationship_type)
+VALUES ('{ACME_1}', '{ACME_2}', 'supports'), ('{BOLT_1}', '{BOLT_2}', 'supports');
+INSERT INTO memory_embeddings (memory_id, vector_id, embedding_model)
+VALUES ('{ACME_1}', 'acme-1', 'small'), ('{BOLT_1}', 'bolt-1', 'small');
+INSERT INTO data_sources (source_name, source_type) VALUES ('wiki', 'api');
+INSERT INTO memory_access_policies (policy_name, policy_rules) VALUES ('readers', '{{}}');
+"""
+
+
+@contextmanager
+def copied_database(server_url: str, template: str, rows: str = ROWS) -> Iterator[str]:
+    """The URL of a copy of the migrated database with rows, for tests that undo what they do; gone after the block."""
+    name = f"mg_tenants_{uuid4().hex[:8]}"
+    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    try:
+        url = with_database(server_url, name)
+        asyncio.run(run_statement(url, rows))
+        yield url
+    finally:
+        asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+ROLES = ("superuser", "bypass", "owner", "admin", "app")
+"""A superuser, a maintenance login with BYPASSRLS, a plain owner, and the two roles that scopes become."""
+
+_ATTRIBUTES = {"bypass": f"BYPASSRLS {MAINTAINER}", "owner": "", "admin": MAINTAINER, "app": AGENT}
+_BECOME = {"admin": "SET LOCAL ROLE memory_guild_admin", "app": "SET LOCAL ROLE memory_guild_app"}
+
+
+@asynccontextmanager
+async def acting_as(role: str, database_url: str, tenant_id: str = "") -> AsyncIterator[Connection]:
+    """A connection that acts as one of `ROLES`, with a tenant set or none; all that it does is undone.
+
+    The login exists, and owns the tables, in this transaction alone.
+    """
+    login = f"mg_login_{uuid4().hex[:8]}"
+    statements = ["BEGIN"]
+    if role != "superuser":
+        statements.append(f"CREATE ROLE {login} LOGIN {_ATTRIBUTES[role]}")
+    if role == "owner":
+        statements += [f"ALTER TABLE {table} OWNER TO {login}" for table in TABLES]
+    if role != "superuser":
+        statements.append(f"SET LOCAL SESSION AUTHORIZATION {login}")
+    if role in _BECOME:
+        statements.append(_BECOME[role])
+    if tenant_id:
+        statements.append(f"SET LOCAL memory_guild.tenant_id = '{tenant_id}'")
+    async with connected(database_url) as connection:
+        await connection.execute("; ".join(statements))
+        yield connection
+
+
+async def everything(connection: Connection) -> dict[str, list[Any]]:
+    """Every row of the three tenant tables that the connection sees."""
+    return {
+        table: await connection.fetch(f"SELECT * FROM {table} ORDER BY 1")
+        for table in ("memory_records", "memory_embeddings", "memory_relationships")
+    }
