@@ -29,7 +29,9 @@ SELECT quote_ident(session_user) AS login,
        ARRAY(SELECT name FROM tenant_table WHERE relrowsecurity AND relforcerowsecurity IS NOT TRUE
              OR relrowsecurity IS NOT TRUE) AS tables_without_row_security,
        ARRAY(SELECT name FROM tenant_table t WHERE NOT EXISTS (
-             SELECT FROM pg_policy p WHERE p.polrelid = t.oid AND p.polname = 'tenant_isolation')) AS tables_without_policy,
+             SELECT FROM pg_policy p WHERE p.polrelid = t.oid AND p.polname = 'tenant_isolation'
+             AND position(CASE t.name WHEN 'memory_records' THEN 'memory_guild.tenant_id' ELSE 'memory_records' END
+                          IN pg_get_expr(p.polqual, p.polrelid)) > 0)) AS tables_without_policy,
        ARRAY(SELECT quote_ident(p.polname) || ' ON ' || t.name FROM tenant_table t JOIN pg_policy p ON p.polrelid = t.oid
              WHERE p.polpermissive AND p.polname NOT IN ('tenant_isolation', 'maintenance')) AS foreign_policies,
        ARRAY(SELECT table_name || ': ' || trigger_name FROM guard) AS missing_guards,

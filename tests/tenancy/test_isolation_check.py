@@ -69,8 +69,9 @@ BREACHES = [
     *(_row_security(table, "NO FORCE ROW LEVEL SECURITY") for table in TENANT_TABLES),
     _row_security("memory_embeddings", "RENAME TO elsewhere"),
     *(
-        Breach(f"DROP POLICY tenant_isolation ON {table}", "policies", f"no policy isolates {table}", VALIDATE)
+        Breach(change.format(table), "policies", f"no policy isolates {table}", VALIDATE)
         for table in TENANT_TABLES
+        for change in ("DROP POLICY tenant_isolation ON {}", "ALTER POLICY tenant_isolation ON {} USING (true)")
     ),
     _extra("CREATE POLICY everybody ON memory_records USING (true)", "everybody ON memory_records"),
     _extra('CREATE POLICY "let [/all] in" ON memory_embeddings USING (true)', '"let [/all] in" ON memory_embeddings'),
