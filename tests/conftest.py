@@ -29,12 +29,32 @@ from memory_guild.engine import GuildClient, GuildTransaction
 from memory_guild.scope import TenantManager, TenantRouter, surrounding_scope
 from memory_guild.upgrade import upgrade
 
+ONCE_IS_ENOUGH = (
+    "cli",
+    "embedded",
+    "test_benchmarks.py",
+    "test_jsonl.py",
+    "test_package.py",
+    "test_python_docs.py",
+    "test_settings.py",
+    "test_wheel.py",
+)
+"""What these test does not depend on the server's version: they are marked ``any_server``."""
+
 FAST_BUT_NOT_DURABLE = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "300",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what need not run on every server."""
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(folder).parts[0] in ONCE_IS_ENOUGH:
+            item.add_marker(pytest.mark.any_server)
 
 
 @pytest.fixture(autouse=True)

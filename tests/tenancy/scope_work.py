@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from memory_guild.engine import client
@@ -32,3 +34,9 @@ async def kill_backend(url: str) -> None:
     pid = await backend_pid()
     async with connected(url) as superuser:
         assert await superuser.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+
+
+async def enter(context: AbstractAsyncContextManager[Any]) -> None:
+    """Enter and leave; what should be refused must not wait for ever where it is let in."""
+    async with asyncio.timeout(10), context:
+        pass

@@ -23,7 +23,7 @@ from memory_guild.errors import (
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope
 from tests.tenancy.logins import connected
-from tests.tenancy.scope_work import backend_pid, kill_backend, memory, texts
+from tests.tenancy.scope_work import backend_pid, enter, kill_backend, memory, texts
 
 pytestmark = pytest.mark.usefixtures("small_pool")
 
@@ -124,7 +124,7 @@ async def test_a_task_that_outlives_its_scope_gets_an_error() -> None:
             lambda: stored.embeddings,
             lambda: stored.save(),
             lambda: client().execute_query("SELECT 1"),
-            lambda: in_transaction().__aenter__(),
+            lambda: enter(in_transaction()),
         ]
         tasks = [asyncio.create_task(late(ask)) for ask in asks]
     async with tenant_scope("bolt"):
@@ -186,8 +186,8 @@ async def test_a_generator_that_ends_in_another_task_gives_its_connection_back()
         lambda: asyncio.sleep(0),
         lambda: MemoryRecord.all().count(),
         lambda: memory("three"),
-        lambda: tenant_scope("acme").__aenter__(),
-        lambda: in_transaction().__aenter__(),
+        lambda: enter(tenant_scope("acme")),
+        lambda: enter(in_transaction()),
     ],
     ids=["nothing", "a list", "a write", "a nested scope", "in_transaction"],
 )
@@ -259,7 +259,7 @@ async def test_what_a_scope_leaves_in_the_session_does_not_reach_the_next(small_
         lambda: asyncio.sleep(0),
         lambda: MemoryRecord.all().count(),
         lambda: memory("two"),
-        lambda: tenant_scope("acme").__aenter__(),
+        lambda: enter(tenant_scope("acme")),
     ],
     ids=["nothing", "a list", "a write", "a nested scope"],
 )

@@ -22,7 +22,7 @@ from memory_guild.errors import (
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.tenancy import admin_scope, tenant_scope
 from tests.tenancy.logins import login
-from tests.tenancy.scope_work import backend_pid, memory, texts
+from tests.tenancy.scope_work import backend_pid, enter, memory, texts
 
 pytestmark = pytest.mark.usefixtures("small_pool")
 
@@ -121,7 +121,7 @@ async def test_a_nested_scope_is_undone_alone() -> None:
 async def test_no_other_scope_nests_in_a_tenants(inner: Callable[[], tenant_scope]) -> None:
     async with tenant_scope("acme"):
         with pytest.raises(TenantMismatchError):
-            await inner().__aenter__()
+            await enter(inner())
         await memory("one")
 
     assert await texts() == ["one"]
@@ -130,7 +130,7 @@ async def test_no_other_scope_nests_in_a_tenants(inner: Callable[[], tenant_scop
 async def test_no_tenant_nests_in_a_maintenance_scope() -> None:
     async with admin_scope("to be tested"):
         with pytest.raises(TenantMismatchError):
-            await tenant_scope("acme").__aenter__()
+            await enter(tenant_scope("acme"))
 
 
 async def test_in_transaction_inside_is_a_savepoint_and_scopes_nest_in_it() -> None:
@@ -148,17 +148,17 @@ async def test_in_transaction_inside_is_a_savepoint_and_scopes_nest_in_it() -> N
 async def test_a_scope_inside_in_transaction_is_refused() -> None:
     async with in_transaction():
         with pytest.raises(ScopeError, match="in_transaction"):
-            await tenant_scope("acme").__aenter__()
+            await enter(tenant_scope("acme"))
 
 
 async def test_a_scope_object_opens_one_block() -> None:
     scope = tenant_scope("acme")
     async with scope:
         with pytest.raises(ScopeError, match="one block"):
-            await scope.__aenter__()
+            await enter(scope)
         await memory("one")
     with pytest.raises(ScopeError, match="one block"):
-        await scope.__aenter__()
+        await enter(scope)
 
     assert await texts() == ["one"]
 
@@ -257,7 +257,7 @@ async def test_maintenance_cannot_join_two_tenants() -> None:
 async def test_an_agents_login_has_no_maintenance(small_pool: str) -> None:
     async with login(small_pool) as url, connect(url):
         with pytest.raises(RoleMissingError, match="GRANT memory_guild_admin"):
-            await admin_scope("trying").__aenter__()
+            await enter(admin_scope("trying"))
         assert await texts() == []
 
 
