@@ -1,0 +1,60 @@
+"""``memory-guild server``: start, status, url, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from memory_guild import embedded
+from memory_guild.cli import app
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the commands keep their server; short, and open to the account that a server of root's runs as."""
+    base = Path(tempfile.mkdtemp(prefix="mg-"))
+    base.chmod(0o711)
+    monkeypatch.setenv("MEMORY_GUILD_EMBEDDED_FOLDER", str(base / "pg"))
+    yield base / "pg"
+    embedded.stop(base / "pg")
+    shutil.rmtree(base)
+
+
+def run(*arguments: str, exit_code: int = 0) -> str:
+    result = RUNNER.invoke(app, ["server", *arguments], catch_exceptions=False)
+    assert result.exit_code == exit_code, result.output
+    return result.output
+
+
+def test_before_there_is_a_server(folder: Path) -> None:
+    assert "start it with `memory-guild server start`" in run("url", exit_code=3)
+    assert re.search(r"^running +no$", run("status", exit_code=3), re.MULTILINE)
+    assert run("stop") == "not running\n"
+
+
+def test_a_server_from_start_to_stop(folder: Path) -> None:
+    started = run("start")
+    assert re.search(r"^running +yes$", started, re.MULTILINE)
+    assert re.search(r"^runs until stopped +yes$", started, re.MULTILINE)
+    assert run("status") == started
+
+    async def version() -> int:
+        connection = await asyncpg.connect(run("url").strip())
+        try:
+            return connection.get_server_version().major
+        finally:
+            await connection.close()
+
+    assert f"version             {asyncio.run(version())}" in started
+    assert run("stop") == "stopped\n"
+    assert re.search(r"^running +no$", run("status", exit_code=3), re.MULTILINE)
