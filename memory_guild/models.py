@@ -18,7 +18,7 @@ from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 from tortoise.fields.db_defaults import SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
-from tortoise.queryset import BulkUpdateQuery, QuerySet
+from tortoise.queryset import BulkUpdateQuery, QuerySet, UpdateQuery
 
 from memory_guild.errors import InvalidInputError
 from memory_guild.fields import (
@@ -105,6 +105,16 @@ class StrictModel(Model):
         return dict(values)
 
 
+class MemoryQuerySet(QuerySet["MemoryRecord"]):
+    """A queryset of memories that never updates a text without its hash."""
+
+    def update(self, **kwargs: Any) -> UpdateQuery:
+        """Set columns of all rows, see ``tortoise.queryset.QuerySet.update``."""
+        if isinstance(text := kwargs.get("content_text"), str):
+            kwargs.setdefault("content_hash", _hash_of_valid_text(text))
+        return super().update(**kwargs)
+
+
 class MemoryRecord(StrictModel):
     """One memory of one agent of one tenant: a text, kept once.
 
@@ -144,7 +154,7 @@ class MemoryRecord(StrictModel):
 
     class Meta:
         table = "memory_records"
-        manager = TenantManager("tenant_id")
+        manager = TenantManager("tenant_id", MemoryQuerySet)
         constraints = (UniqueConstraint(fields=("agent_id", "tenant_id", "content_hash"), name="unique_content_hash"),)
         indexes = (
             Index(fields=("agent_id",), name="idx_memory_agent"),

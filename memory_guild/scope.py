@@ -63,16 +63,22 @@ class TenantManager(Manager):
 
     Args:
         tenant_path: How the model reaches the tenant, such as ``memory__tenant_id``.
+        queryset_class: What the querysets of the model are.
     """
 
-    def __init__(self, tenant_path: str) -> None:
+    def __init__(self, tenant_path: str, queryset_class: type[QuerySet[Any]] = QuerySet) -> None:
         super().__init__()
         self._tenant_path = tenant_path
+        self._queryset_class = queryset_class
+
+    def unscoped(self) -> QuerySet[Any]:
+        """The model's rows without a condition."""
+        return self._queryset_class(self._model)
 
     def get_queryset(self) -> QuerySet[Any]:
         """The model's rows in the current scope."""
         scope = current_scope()
-        rows = super().get_queryset()
+        rows = self.unscoped()
         return rows if scope.tenant_id is None else rows.filter(**{self._tenant_path: scope.tenant_id})
 
 

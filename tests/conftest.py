@@ -20,7 +20,6 @@ import asyncpg
 import pytest
 from tortoise import Model
 from tortoise.backends.asyncpg.executor import AsyncpgExecutor
-from tortoise.manager import Manager
 from tortoise.queryset import QuerySet
 
 from memory_guild import embedded
@@ -138,7 +137,7 @@ def below_the_scopes() -> Iterator[None]:
     scoped_rows, require_scope = TenantManager.get_queryset, TenantRouter._require_scope
 
     def rows(manager: TenantManager) -> QuerySet[Any]:
-        return scoped_rows(manager) if surrounding_scope() else Manager.get_queryset(manager)
+        return scoped_rows(manager) if surrounding_scope() else manager.unscoped()
 
     def require_scope_inside(router: TenantRouter, model: type[Model]) -> None:
         if surrounding_scope():

@@ -235,6 +235,10 @@ async def change_with_update_or_create(memory: MemoryRecord, text: str) -> None:
     assert not created
 
 
+async def change_with_a_queryset(memory: MemoryRecord, text: str) -> None:
+    assert await MemoryRecord.filter(memory_id=memory.memory_id).update(content_text=text) == 1
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -247,6 +251,7 @@ async def change_with_update_or_create(memory: MemoryRecord, text: str) -> None:
         change_in_bulk,
         change_what_was_read,
         change_what_was_read_in_part,
+        change_with_a_queryset,
         change_with_update_or_create,
     ],
 )
