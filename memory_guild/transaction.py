@@ -141,7 +141,7 @@ class ScopeTransactionContext(TransactionContext):
             try:
                 await session.roll_back()
             finally:
-                await self._pool.release(lent)
+                await self._give_back(lent)
             raise
         self._token = get_connections().set(self.transaction.connection_name, self.transaction)
         return self.transaction
@@ -169,9 +169,14 @@ class ScopeTransactionContext(TransactionContext):
         finally:
             self.transaction.closed = True
             try:
-                await self._pool.release(self.transaction._connection)
+                await self._give_back(self.transaction._connection)
             finally:
                 _leave_connection(self._token)
+
+    async def _give_back(self, lent: Any) -> None:
+        """Return the connection; one that cannot be reset is closed, and by then the scope's end is decided."""
+        with suppress(Exception):
+            await self._pool.release(lent)
 
 
 def _leave_connection(token: Any) -> None:
