@@ -28,6 +28,8 @@ from memory_guild.engine import GuildClient, GuildTransaction
 from memory_guild.scope import TenantManager, TenantRouter, surrounding_scope
 from memory_guild.upgrade import upgrade
 
+pytest_plugins = ["tests.tenancy.plugin"]
+
 ONCE_IS_ENOUGH = (
     "cli",
     "embedded",

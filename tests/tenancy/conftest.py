@@ -1,10 +1,9 @@
-"""Prints what the proof has run."""
+"""Databases for the proof."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,32 +11,7 @@ import pytest
 from memory_guild.database import connect
 from memory_guild.engine import client
 from tests.conftest import run_statement, with_database
-from tests.tenancy.count import COUNT
 from tests.tenancy.pool import assert_pool_is_clean
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where pytest-xdist spreads the tests, hand this process's count to the one that prints."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["tenancy"] = (COUNT.operations, COUNT.leaks)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any, error: object) -> None:
-    """Add up what the processes have counted."""
-    operations, leaks = node.workeroutput.get("tenancy", (0, [])) if hasattr(node, "workeroutput") else (0, [])
-    COUNT.operations += operations
-    COUNT.leaks += leaks
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line for all that ran, and one for each leak."""
-    if COUNT.operations:
-        terminalreporter.write_line(
-            f"tenancy: {COUNT.operations:,} operations against other tenants, {len(COUNT.leaks)} leaks"
-        )
-        for leak in COUNT.leaks:
-            terminalreporter.write_line(f"  {leak}")
 
 
 @pytest.fixture
