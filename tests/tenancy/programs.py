@@ -151,7 +151,8 @@ class Run:
         found = await MemoryRecord.all().prefetch_related("embeddings", "outgoing_edges")
         assert {memory.tenant_id for memory in found} == {self.program.tenant_id}
         assert all(self.program.tenant_id in memory.content_text for memory in found)
-        assert await MemoryEmbedding.all().count() >= sum(len(memory.embeddings) for memory in found)
+        for embedding in await MemoryEmbedding.all().select_related("memory"):
+            assert embedding.memory.tenant_id == self.program.tenant_id
 
     async def _gather(self) -> None:
         await asyncio.gather(self._remember(), self._read(), self._remember())
