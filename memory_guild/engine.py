@@ -57,9 +57,15 @@ class GuildClient(TranslatingClient):
                 min_size=self.settings.pool_min,
                 max_size=self.settings.pool_max,
                 init=_refuse_old_server,
+                connect=self._connect,
                 **self._arguments(with_db),
             )
         await self._post_connect()
+
+    async def _connect(self, *arguments: Any, **keywords: Any) -> asyncpg.Connection[asyncpg.Record]:
+        """Open one more connection for the pool; it may fail long after the first one did not."""
+        with _translated_connecting(str(self._url)):
+            return await asyncpg.connect(*arguments, **keywords)
 
     @asynccontextmanager
     async def dedicated_connection(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:

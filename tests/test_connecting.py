@@ -32,7 +32,8 @@ from memory_guild.errors import (
     UnknownDatabaseError,
 )
 from memory_guild.models import MemoryRecord
-from tests.conftest import with_database
+from memory_guild.tenancy import tenant_scope
+from tests.conftest import run_statement, with_database
 from tests.rows import SECRET, stored_memory, valid_row
 
 pytestmark = pytest.mark.usefixtures("below_the_scopes")
@@ -437,3 +438,24 @@ async def test_tasks_inside_the_block_share_its_database(database_url: str) -> N
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(stored_memory()) for _ in range(5)]
         assert await MemoryRecord.filter(memory_id__in=[task.result() for task in tasks]).count() == 5
+
+
+async def test_connection_that_the_pool_cannot_open_later(
+    database_url: str, server_url: str, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    name = await connection.fetchval("SELECT current_database()")
+    async with connect(database_url):
+        await stored_memory()
+        await run_statement(server_url, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with pytest.raises(ConnectionFailedError, match=name):
+            await MemoryRecord.all().count()
+        with pytest.raises(ConnectionFailedError, match=name):
+            async with tenant_scope("acme"):
+                pass
+        await run_statement(server_url, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        async with tenant_scope("tenant-1"):
+            assert await MemoryRecord.all().count() == 1
