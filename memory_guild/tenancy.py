@@ -118,10 +118,12 @@ class admin_scope(tenant_scope):  # noqa: N801 - used like a function
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         """Commit, or roll back after an error."""
+        outcome = "rolled back"
         try:
             await super().__aexit__(exc_type, exc_val, exc_tb)
+            if exc_type is None:
+                outcome = "committed"
         finally:
-            outcome = "committed" if exc_type is None else "rolled back"
             seconds = time.monotonic() - self._began
             _log.warning("maintenance scope ends after %.3f s, %s; reason: %s", seconds, outcome, self._reason)
 

@@ -55,6 +55,7 @@ async def test_whole_life_of_a_database(options: list[str], empty_database_url: 
     url, before = empty_database_url, files()
     first, *_ = known_migrations()
 
+    assert aerich(url, *options, "heads").split() == known_migrations()
     for name in known_migrations():
         assert name in aerich(url, *options, "history")
     assert f"Success upgrading to {first}" in aerich(url, *options, "upgrade")

@@ -82,6 +82,8 @@ READS: dict[str, tuple[Any, bool]] = {
     "newest": (lambda: MemoryRecord.all().order_by("-created_at").limit(10), True),
     "filter": (lambda: MemoryRecord.filter(agent_id="agent-1", is_deleted=False).limit(10), True),
     "count": (lambda: MemoryRecord.filter(source_type="document").count(), True),
+    "all embeddings, joined": (lambda: MemoryEmbedding.all(), True),
+    "all edges of a type, joined": (lambda: MemoryRelationship.filter(relationship_type="follows"), True),
     "by key": (lambda: MemoryRecord.get_or_none(memory_id=MISSING), False),
     "by keys": (lambda: MemoryRecord.filter(memory_id__in=[MISSING, ACME_2]), False),
     "embeddings of": (lambda: MemoryEmbedding.filter(memory_id=MISSING), False),

@@ -15,6 +15,7 @@ from memory_guild.errors import (
     DuplicateMemoryError,
     InvalidInputError,
     RoleMissingError,
+    ScopeAbortedError,
     ScopeError,
     TenantMismatchError,
     UnknownMemoryError,
@@ -239,6 +240,18 @@ async def test_maintenance_sees_all_and_is_logged(caplog: pytest.LogCaptureFixtu
     assert "committed" in messages[1]
     assert all("failing" in message for message in messages[2:])
     assert "rolled back" in messages[3]
+
+
+async def test_maintenance_that_could_not_commit_is_not_logged_as_committed(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="memory_guild.tenancy"), pytest.raises(ScopeAbortedError):
+        async with admin_scope("failing quietly"):
+            with pytest.raises(DuplicateMemoryError):
+                for _ in range(2):
+                    await MemoryRecord.create(
+                        tenant_id="acme", agent_id="scribe", source_type="document", content_text="twice"
+                    )
+
+    assert "rolled back" in caplog.messages[-1]
 
 
 async def test_maintenance_cannot_join_two_tenants() -> None:
