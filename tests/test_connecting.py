@@ -326,6 +326,15 @@ async def test_killed_backend_undoes_its_transaction(database_url: str, monkeypa
         assert await MemoryRecord.all().count() == 1
 
 
+async def until_the_pool_has_noticed() -> None:
+    """Wait until the driver has read that its idle connections are gone."""
+    pool = client()._pool
+    assert pool is not None
+    async with asyncio.timeout(20):
+        while pool.get_size():  # noqa: ASYNC110 - the driver sets no event
+            await asyncio.sleep(0.01)
+
+
 async def test_idle_connection_that_was_killed_is_replaced(
     database_url: str, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
@@ -336,7 +345,7 @@ async def test_idle_connection_that_was_killed_is_replaced(
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         assert killed >= 1
-        await asyncio.sleep(0)  # the closed socket is noticed in the next turn of the event loop
+        await until_the_pool_has_noticed()
         for _ in range(2):
             await stored_memory()
         assert await MemoryRecord.all().count() == 3
@@ -451,6 +460,7 @@ async def test_connection_that_the_pool_cannot_open_later(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+        await until_the_pool_has_noticed()
         with pytest.raises(ConnectionFailedError, match=name):
             await MemoryRecord.all().count()
         with pytest.raises(ConnectionFailedError, match=name):
