@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aerich import Command
 
 from memory_guild.database import (
@@ -14,6 +16,8 @@ from memory_guild.database import (
 from memory_guild.engine import client
 from memory_guild.errors import SchemaTooNewError
 from memory_guild.sql import statement
+
+_SECONDS_BETWEEN_ATTEMPTS = 0.1
 
 
 async def upgrade(database_url: str | None = None, *, schema: str | None = None) -> list[str]:
@@ -39,7 +43,8 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
     ):
         # The lock's own connection: a migration that fails, or commits, must not let go of it.
         await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
-        await lock.execute(statement("upgrade_lock"))
+        while not await lock.fetchval(statement("upgrade_lock")):  # noqa: ASYNC110 - another process ends it
+            await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
         if unknown := [name for name in await applied_migrations() if name not in known_migrations()]:
             raise SchemaTooNewError(unknown)
         command = Command(

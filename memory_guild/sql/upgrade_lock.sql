@@ -1,2 +1,4 @@
--- Held until the transaction ends: one process at a time upgrades the schema that is first in the search_path.
-SELECT pg_advisory_xact_lock(hashtextextended('memory_guild.upgrade:' || current_setting('search_path'), 0))
+-- Whether this transaction may upgrade the schema that is first in the search_path, as the only one until it ends. It asks
+-- and does not wait: a statement that waits for a lock holds a snapshot, which an index that is being built concurrently
+-- waits for, while the upgrade that has the lock may wait for the index.
+SELECT pg_try_advisory_xact_lock(hashtextextended('memory_guild.upgrade:' || current_setting('search_path'), 0));

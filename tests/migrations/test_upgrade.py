@@ -210,5 +210,9 @@ async def test_who_waits_for_another_upgrade_is_not_canceled(
         waiting = asyncio.create_task(upgrade(empty_database_url))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 1)
+        # It holds no snapshot and waits in no statement: an index that is being built concurrently would wait for that.
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        assert await connection.fetchval(f"SELECT count(*) {others} AND state = 'idle in transaction'") == 1
+        assert await connection.fetchval(f"SELECT count(*) {others} AND wait_event_type = 'Lock'") == 0
     assert await waiting == known_migrations()
     await connection.close()
