@@ -246,7 +246,7 @@ class ScopeAbortedError(ScopeError):
 
 
 class PermissionDeniedError(MemoryGuildError):
-    """The role may not do this (SQLSTATE 42501): inside a scope, choosing an id or changing a shared catalogue."""
+    """The role may not do this (SQLSTATE 42501): choose an id in a scope, change a shared catalogue, build an index."""
 
 
 class IdentityError(ConstraintError):

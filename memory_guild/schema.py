@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import asyncpg
 
@@ -19,7 +19,7 @@ from memory_guild.errors import SchemaError
 from memory_guild.sql import statement
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -39,6 +39,8 @@ _QUERIES = (
     "catalog_functions",
     "catalog_grants",
 )
+
+_DELIBERATE = "deliberate index"  # the kind that catalog_indexes gives what somebody added on purpose
 
 # To print an expression the server takes ACCESS SHARE on the tables that it names, which blocks nothing but a migration
 # and waits for nothing but a migration. Giving up before deadlock_timeout (1 s) keeps either from becoming a deadlock.
@@ -71,14 +73,43 @@ class Difference:
     found: str | None
 
 
-async def compare_catalog(connection: Connection, schema: str, *, additions: Sequence[str] = ()) -> list[Difference]:
+class DeliberateIndex(NamedTuple):
+    """An index that is not the specification's and was added on purpose; it is no difference.
+
+    Attributes:
+        table: The table that it belongs to.
+        name: Its name.
+        definition: As ``psql`` prints it, with a note where an interrupted build has left it invalid.
+    """
+
+    table: str
+    name: str
+    definition: str
+
+
+class Comparison(list[Difference]):
+    """The differences, by table, kind and name; empty if there are none.
+
+    Attributes:
+        deliberate_indexes: What was added on purpose, by table and name.
+    """
+
+    def __init__(self, differences: Iterable[Difference], deliberate_indexes: Iterable[DeliberateIndex]) -> None:
+        super().__init__(
+            sorted(differences, key=lambda difference: (difference.table, difference.kind, difference.name))
+        )
+        self.deliberate_indexes = sorted(deliberate_indexes)
+
+
+async def compare_catalog(connection: Connection, schema: str, *, additions: Sequence[str] = ()) -> Comparison:
     """Compare the five tables in ``schema`` with the specification.
 
     Everything happens in a transaction that is rolled back (a savepoint, if the connection is in a transaction
     already), also when the task is cancelled. The live tables are not read, only the catalog.
 
     What an operator may add without a difference: other tables, functions of other names, and an index that is not
-    unique and whose comment starts with ``deliberate:``. Grants are compared only where ``additions`` grant something.
+    unique and whose comment starts with ``deliberate:``, which is listed apart. Grants are compared only where
+    ``additions`` grant something.
 
     Args:
         connection: A connection whose role may create a schema.
@@ -87,8 +118,8 @@ async def compare_catalog(connection: Connection, schema: str, *, additions: Seq
             with ``current_schema()`` being the scratch schema, and must not end the transaction.
 
     Returns:
-        The differences, by table, kind and name; empty if there are none. What belongs to a missing table is not
-        listed again.
+        The differences, and the indexes that were added on purpose. What belongs to a missing table is not listed
+        again.
 
     Raises:
         SchemaError: The role may not look into ``schema``, create the scratch schema or run the additions, the server
@@ -106,9 +137,9 @@ async def compare_catalog(connection: Connection, schema: str, *, additions: Seq
         raise SchemaError(
             f"the tables of schema {schema!r} are locked, probably by a migration; validate again when it has finished"
         ) from error
-    return sorted(
-        _differences(expected, found), key=lambda difference: (difference.table, difference.kind, difference.name)
-    )
+    deliberate = [key for key in found if key[0] == _DELIBERATE]
+    indexes = [DeliberateIndex(key[1], key[2], found.pop(key)) for key in deliberate]
+    return Comparison(_differences(expected, found), indexes)
 
 
 @asynccontextmanager

@@ -11,10 +11,10 @@ import asyncpg
 from memory_guild.database import connect, known_migrations, migrations_folder, settings_for
 from memory_guild.engine import client
 from memory_guild.postgres import translate
-from memory_guild.schema import Difference, compare_catalog
+from memory_guild.schema import Comparison, compare_catalog
 
 
-async def validate(database_url: str | None = None, *, schema: str | None = None) -> list[Difference]:
+async def validate(database_url: str | None = None, *, schema: str | None = None) -> Comparison:
     """Compare the live catalog of the five tables with what the specification and the migrations make of it.
 
     Nothing is changed: the specification runs in a scratch schema of the same server, which is rolled back.
@@ -24,7 +24,8 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
 
     Returns:
-        The differences, by table, kind and name; empty if there are none.
+        The differences, by table, kind and name; empty if there are none. Its ``deliberate_indexes`` are those that
+        somebody added on purpose, such as with ``memory-guild indexes create``.
 
     Raises:
         SchemaError: The login may not create the scratch schema.

@@ -9,6 +9,7 @@ import typer
 from memory_guild.cli.console import errors
 from memory_guild.cli.demo import demo
 from memory_guild.cli.doctor import doctor
+from memory_guild.cli.indexes import indexes
 from memory_guild.cli.ingest import ingest
 from memory_guild.cli.server import server
 from memory_guild.cli.upgrade import upgrade
@@ -26,6 +27,7 @@ app.command()(doctor)
 app.command()(ingest)
 app.command()(upgrade)
 app.command()(validate)
+app.add_typer(indexes)
 app.add_typer(server)
 
 
