@@ -25,15 +25,20 @@ def check_text(field: str, value: object) -> str:
         raise InvalidInputError(field, "is required and cannot be None")
     if not isinstance(value, str):
         raise InvalidInputError(field, f"must be a str, not {type(value).__name__}")
-    if "\x00" in value:
-        raise InvalidInputError(field, "contains a NUL character (U+0000), which PostgreSQL cannot store; remove it")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            field, f"contains a lone surrogate at character {error.start}; decode the text correctly first"
-        ) from None
+    if problem := _problem_of_text(value):
+        raise InvalidInputError(field, problem)
     return value
+
+
+def _problem_of_text(text: str) -> str | None:
+    if "\x00" in text:
+        return "contains a NUL character (U+0000), which PostgreSQL cannot store; remove it"
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return f"contains a lone surrogate at character {error.start}; decode the text correctly first"
+    return None
 
 
 def check_name(field: str, value: object, max_length: int = NAME_MAX_LENGTH) -> str:
@@ -64,44 +69,79 @@ def check_content(field: str, value: object, max_bytes: int) -> str:
 
 def check_json_object(field: str, value: object) -> dict[str, Any]:
     """A JSON object: a dict of str keys, holding what JSON can say and PostgreSQL can store, at any depth."""
-    if not isinstance(value, Mapping):
-        raise InvalidInputError(field, f"must be a dict (a JSON object), not {type(value).__name__}")
-    _check_json_value(field, value, field, 0)
-    return dict(value)
+    if not isinstance(value, dict):
+        if not isinstance(value, Mapping):
+            raise InvalidInputError(field, f"must be a dict (a JSON object), not {type(value).__name__}")
+        value = dict(value)
+    try:
+        _check_json_value(value, 0)
+    except _JsonProblemError as problem:
+        raise InvalidInputError(problem.path_from(field), problem.reason) from None
+    return value
 
 
-def _check_json_value(path: str, value: object, field: str, depth: int) -> None:
+class _JsonProblemError(Exception):
+    """Why a value is no JSON; where it stands is told from the inside out, while the error goes up."""
+
+    def __init__(self, reason: str, place: str = "", *, is_of_the_whole: bool = False) -> None:
+        self.reason = reason
+        self.is_of_the_whole = is_of_the_whole
+        self.places = [place]
+
+    def path_from(self, field: str) -> str:
+        return field if self.is_of_the_whole else field + "".join(reversed(self.places))
+
+
+def _check_json_value(value: object, depth: int) -> None:
     if depth > _JSON_MAX_DEPTH:
-        raise InvalidInputError(field, f"is nested too deeply; at most {_JSON_MAX_DEPTH} levels are allowed")
+        reason = f"is nested too deeply; at most {_JSON_MAX_DEPTH} levels are allowed"
+        raise _JsonProblemError(reason, is_of_the_whole=True)
     match value:
         case None | bool():
             return
+        case str():
+            if problem := _problem_of_text(value):
+                raise _JsonProblemError(problem)
         case int():
             if value.bit_length() > _JSON_MAX_INTEGER_BITS:
-                raise InvalidInputError(path, "is an integer of too many digits; use a string")
+                raise _JsonProblemError("is an integer of too many digits; use a string")
         case float():
             if value != value or value in (float("inf"), float("-inf")):
-                raise InvalidInputError(path, "is NaN or infinite, which JSON cannot say; use None or a string")
-        case str():
-            check_text(path, value)
-        case Mapping():
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    raise InvalidInputError(path, f"has a key of type {type(key).__name__}; JSON keys are str")
-                check_text(f"{path} (a key)", key)
-                _check_json_value(f"{path}.{key}", item, field, depth + 1)
+                raise _JsonProblemError("is NaN or infinite, which JSON cannot say; use None or a string")
+        case dict() | Mapping():
+            _check_json_items(value, depth + 1)
         case list() | tuple():
             for index, item in enumerate(value):
-                _check_json_value(f"{path}[{index}]", item, field, depth + 1)
+                try:
+                    _check_json_value(item, depth + 1)
+                except _JsonProblemError as problem:
+                    problem.places.append(f"[{index}]")
+                    raise
         case _:
-            raise InvalidInputError(
-                path, f"is a {type(value).__name__}, which JSON cannot say; convert it (a datetime with .isoformat())"
+            raise _JsonProblemError(
+                f"is a {type(value).__name__}, which JSON cannot say; convert it (a datetime with .isoformat())"
             )
+
+
+def _check_json_items(items: Mapping[Any, object], depth: int) -> None:
+    for key, item in items.items():
+        if not isinstance(key, str):
+            raise _JsonProblemError(f"has a key of type {type(key).__name__}; JSON keys are str")
+        if problem_of_key := _problem_of_text(key):
+            raise _JsonProblemError(problem_of_key, " (a key)")
+        try:
+            _check_json_value(item, depth)
+        except _JsonProblemError as problem:
+            problem.places.append(f".{key}")
+            raise
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict).encode
 
 
 def encode_json(value: Mapping[str, Any]) -> str:
     """The JSON text of a checked object."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict)
+    return _encode(value)
 
 
 def check_aware(field: str, value: object) -> datetime:

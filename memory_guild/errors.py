@@ -6,6 +6,9 @@ a value of its metadata or a password: errors end up in logs.
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from tortoise.exceptions import DBConnectionError, IntegrityError
 
 
@@ -134,6 +137,73 @@ class SelfReferenceError(CheckError):
     """An edge starts and ends at the same memory (``no_self_reference``)."""
 
 
+# --- what the verbs found ---------------------------------------------------------------------------------------
+
+
+class MemoryNotFoundError(MemoryGuildError, LookupError):
+    """The tenant has no such memory, or it is forgotten where a live one is needed; nothing was written.
+
+    A memory of another tenant is one that does not exist.
+
+    Attributes:
+        memory_ids: The ids that were not found.
+    """
+
+    def __init__(self, *memory_ids: UUID) -> None:
+        named = ", ".join(str(memory_id) for memory_id in memory_ids[:3]) + ("" if len(memory_ids) < 4 else ", …")
+        super().__init__(
+            f"no live memory {named} in this tenant; check the id, or look with include_forgotten=True whether it is"
+            " forgotten"
+        )
+        self.memory_ids = memory_ids
+
+
+class ForgottenMemoryError(MemoryGuildError):
+    """The text to remember is a memory that was forgotten, and ``on_forgotten="raise"`` was asked for.
+
+    Attributes:
+        memory_id: The forgotten memory.
+    """
+
+    def __init__(self, memory_id: UUID) -> None:
+        super().__init__(f"memory {memory_id} has this text and is forgotten; restore() it, or leave it forgotten")
+        self.memory_id = memory_id
+
+
+class SearchLimitError(MemoryGuildError):
+    """A search looked at as many memories as it may, and was not over.
+
+    Attributes:
+        limit: How many it looked at.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the search met its limit of {limit:,} memories before it was over; raise the limit, or narrow it by type"
+            " or confidence"
+        )
+        self.limit = limit
+
+
+class ConflictError(MemoryGuildError):
+    """The memory was changed since the version that the caller knows; nothing was written.
+
+    Attributes:
+        memory_id: Which memory.
+        expected_updated_at: The version that the caller expected.
+        actual_updated_at: The version that is stored.
+    """
+
+    def __init__(self, memory_id: UUID, expected_updated_at: datetime, actual_updated_at: datetime | None) -> None:
+        super().__init__(
+            f"memory {memory_id} is of {actual_updated_at}, not of {expected_updated_at}: somebody changed it; get() it"
+            " again and decide anew"
+        )
+        self.memory_id = memory_id
+        self.expected_updated_at = expected_updated_at
+        self.actual_updated_at = actual_updated_at
+
+
 # --- the server and the schema ----------------------------------------------------------------------------------
 
 
@@ -180,6 +250,10 @@ class ServerTooOldError(ConnectionFailedError):
 
 class StatementCanceledError(MemoryGuildError, TimeoutError):
     """The server stopped a statement that took longer than it may (SQLSTATE 57014); nothing of it was written."""
+
+
+class TransactionConflictError(MemoryGuildError):
+    """Other transactions were in the way (SQLSTATE 40001, 40P01); the scope is undone, run it again."""
 
 
 class EmbeddedServerError(MemoryGuildError):

@@ -17,10 +17,11 @@ from typing import BinaryIO, TypeAlias
 
 from pydantic import ValidationError
 
-from memory_guild.errors import UnreadableFileError
-from memory_guild.ingest import invalid_input, store_memories
-from memory_guild.serializers import MemoryRecordCreate
+from memory_guild.errors import InvalidInputError, UnreadableFileError
+from memory_guild.ingest import remember_many
+from memory_guild.serializers import MemoryRecordCreate, invalid_input
 from memory_guild.settings import content_max_bytes
+from memory_guild.tenancy import tenant_scope
 
 DEFAULT_BATCH_SIZE = 1000
 BATCH_MAX_CHARACTERS = 4_000_000
@@ -119,24 +120,39 @@ async def ingest(
         progress: Called after each batch with the number of its lines.
 
     Raises:
-        HashCollisionError: A text has the hash of a different one; the batches before this one are stored.
+        HashCollisionError: A text has the hash of a different one. The batches before this one are stored, and of this
+            one what belongs to other tenants may be.
+        TransactionConflictError: Others stored the same memories each time it was tried; the same holds.
+        InvalidInputError: ``batch_size`` is less than 1.
     """
     if batch_size < 1:
-        raise ValueError("batch_size must be at least 1")
+        raise InvalidInputError("batch_size", "must be at least 1")
     started = time.perf_counter()
     rest = iter(lines)
     read = stored = duplicates = bad_count = 0
     listed: list[BadLine] = []
     while batch := await asyncio.to_thread(_take, rest, batch_size):
         bad = [line for line in batch if isinstance(line, BadLine)]
-        outcomes = await store_memories([line for line in batch if not isinstance(line, BadLine)])
-        created = sum(outcome.created for outcome in outcomes)
-        read, stored, duplicates = read + len(batch), stored + created, duplicates + len(outcomes) - created
+        created = await _store([line for line in batch if not isinstance(line, BadLine)])
+        read, stored = read + len(batch), stored + created
+        duplicates += len(batch) - len(bad) - created
         bad_count += len(bad)
         listed += bad[: LISTED_BAD_LINES - len(listed)]
         if progress is not None:
             progress(len(batch))
     return IngestReport(read, stored, duplicates, bad_count, tuple(listed), time.perf_counter() - started)
+
+
+async def _store(records: list[MemoryRecordCreate]) -> int:
+    """Store the records, each tenant's in a scope of its own; how many are new. What is forgotten stays forgotten."""
+    of_tenants: dict[str, list[MemoryRecordCreate]] = {}
+    for record in records:
+        of_tenants.setdefault(record.tenant_id, []).append(record)
+    created = 0
+    for tenant_id, its_records in sorted(of_tenants.items()):
+        async with tenant_scope(tenant_id):
+            created += (await remember_many(its_records, on_forgotten="keep")).created
+    return created
 
 
 def _take(lines: Iterator[Line], batch_size: int) -> list[Line]:

@@ -31,6 +31,7 @@ from memory_guild.errors import (
     StatementCanceledError,
     TenantMismatchError,
     TenantNotSetError,
+    TransactionConflictError,
     UnknownDatabaseError,
     UnknownMemoryError,
 )
@@ -214,6 +215,12 @@ def _scope_idle(error: asyncpg.PostgresError) -> MemoryGuildError:
     )
 
 
+def _transaction_conflict(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return TransactionConflictError(
+        f"other transactions were in the way (SQLSTATE {error.sqlstate}), and this one is undone; run the scope again"
+    )
+
+
 def _role_missing(error: asyncpg.PostgresError) -> MemoryGuildError:
     return RoleMissingError(f"{error.args[0]}. {getattr(error, 'hint', '')}")
 
@@ -246,6 +253,8 @@ _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "08006": _connection_lost,
     "25P02": _scope_aborted,
     "25P03": _scope_idle,
+    "40001": _transaction_conflict,
+    "40P01": _transaction_conflict,
     "42501": _permission_denied,
     "57014": _canceled,
     "57P01": _connection_lost,

@@ -14,7 +14,15 @@ from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ConfigDict, WithJsonSchema, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from tortoise import Tortoise
 from tortoise.context import TortoiseContext
 from tortoise.contrib.pydantic import PydanticModel, pydantic_model_creator
@@ -156,3 +164,12 @@ class DataSourceCreate(
 
 class MemoryAccessPolicyCreate(_create(MemoryAccessPolicy, "policy_name", "policy_rules", is_active=True)):  # type: ignore[misc]
     """A policy to store."""
+
+
+def invalid_input(error: ValidationError) -> InvalidInputError:
+    """The first thing that Pydantic found wrong, as the package's error, without the input."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    ours = first.get("ctx", {}).get("error")
+    if isinstance(ours, InvalidInputError):
+        return ours
+    return InvalidInputError(".".join(str(part) for part in first["loc"]), first["msg"])

@@ -40,23 +40,24 @@ class Session:
     """The server's side of a scope: its connection, how it ends, and how it may have been lost.
 
     Attributes:
+        connection: The driver's connection.
         last_used: When the last statement ended, on the monotonic clock in seconds.
     """
 
     def __init__(self, connection: PooledConnection, idle_seconds: float) -> None:
         self.last_used = time.monotonic()
-        self._connection = connection
+        self.connection = connection
         self._idle_seconds = idle_seconds
 
     @property
     def is_alive(self) -> bool:
         """Whether the connection is still open."""
-        return not self._connection.is_closed()
+        return not self.connection.is_closed()
 
     def require_alive(self) -> None:
         """Raise what happened to a connection that the server has ended, or to a transaction that the caller has."""
         if self.is_alive:
-            if self._connection.is_in_transaction():
+            if self.connection.is_in_transaction():
                 return
             # The role ended with the transaction: what follows would run with all rights of the login.
             self.abandon()
@@ -79,12 +80,12 @@ class Session:
                 "a statement of the scope had failed, so the whole scope was rolled back; let the error end the scope,"
                 " or put what may fail into a nested scope"
             ) from None
-        self._connection.mark_reset()
+        self.connection.mark_reset()
 
     async def control(self, statement: str) -> None:
         """Send a statement that begins or ends something; a connection that broke is the package's error."""
         try:
-            await self._connection.execute(statement)
+            await self.connection.execute(statement)
         except asyncpg.InternalClientError:  # the server's last words came between two statements
             self.abandon()
             raise connection_lost() from None
@@ -93,11 +94,11 @@ class Session:
         """Undo everything, or as far as the statement says; the server does so itself where the connection is lost."""
         if self.is_alive:
             try:
-                await self._connection.execute(statement)
+                await self.connection.execute(statement)
             except Exception:  # the error that ended the scope says more
                 self.abandon()
 
     def abandon(self) -> None:
         """Cut a connection of which nobody knows what it would do next; the pool opens another."""
         if self.is_alive:
-            self._connection.terminate()
+            self.connection.terminate()

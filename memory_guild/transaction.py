@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import suppress
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +24,10 @@ _BY_KEY = re.compile(
 )
 
 
+_innermost: ContextVar[ScopeTransaction | None] = ContextVar("memory_guild_transaction", default=None)
+"""The task's transaction. Tortoise knows it too, and takes longer to say so."""
+
+
 class ScopeTransaction(TranslatingClient, TransactionWrapper):
     """The client that Tortoise uses inside a scope.
 
@@ -36,7 +41,7 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         self.closed = False
         self.pool: AsyncpgDBClient = parent.pool if isinstance(parent, ScopeTransaction) else parent
         self.depth: int = parent.depth + 1 if isinstance(parent, ScopeTransaction) else 0
-        self._plans_for_values = False
+        self._planner_settings: set[str] = set()
         if isinstance(parent, ScopeTransaction):
             self.session = parent.session
 
@@ -57,10 +62,11 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         A queryset keeps the connection that it was built with. Where a nested scope was opened since, it runs inside:
         to wait for the end of a block that waits for the queryset would be for ever.
         """
-        current = ancestor = get_connections().get(self.connection_name)
+        current = _innermost.get()
+        ancestor: AsyncpgDBClient | None = current
         while isinstance(ancestor, ScopeTransaction) and ancestor is not self:
             ancestor = ancestor._parent
-        return current if ancestor is self and isinstance(current, ScopeTransaction) and not current.closed else self
+        return current if current is not None and ancestor is self and not current.closed else self
 
     def _in_transaction(self) -> TransactionContext:
         return SavepointContext(self.innermost())
@@ -77,15 +83,25 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         rows: list[dict[Any, Any]] = await super().execute_query_dict(query, values)
         return rows
 
-    async def _plan_for_values_unless_by_key(self, query: str) -> None:
+    async def plan_for_values(self, *, along_an_index: bool = False) -> None:
         """Before the first list of a scope, tell the server to plan for the values at hand.
 
         A plan kept from another tenant may be a hundred times too slow for a list, whereas a read by key has one plan
         for all, and planning it anew would cost as much as running it.
+
+        Args:
+            along_an_index: Whether an index has the whole order of the list. The planner must not take one that has
+                the beginning of it then, and sort the rest: that one leads past the rows of all tenants.
         """
-        if not self._plans_for_values and not _BY_KEY.search(query):
-            self._plans_for_values = True
-            await self.execute_script("SET LOCAL plan_cache_mode = force_custom_plan")
+        wanted = ["plan_cache_mode = force_custom_plan"] + along_an_index * ["enable_incremental_sort = off"]
+        innermost = self.innermost()  # what is set in a savepoint ends with it
+        if missing := [setting for setting in wanted if setting not in innermost._planner_settings]:
+            innermost._planner_settings.update(missing)
+            await innermost.execute_script("; ".join(f"SET LOCAL {setting}" for setting in missing))
+
+    async def _plan_for_values_unless_by_key(self, query: str) -> None:
+        if not self.innermost()._planner_settings and not _BY_KEY.search(query):
+            await self.plan_for_values()
 
 
 class _OpenConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):
@@ -94,17 +110,17 @@ class _OpenConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):
     client: ScopeTransaction
 
     async def __aenter__(self) -> asyncpg.Connection[asyncpg.Record]:
-        connection = await super().__aenter__()
+        await self._lock.acquire()
         try:
             self.client.require_open()
         except BaseException:
             self._lock.release()
             raise
-        return connection
+        return self.connection
 
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         self.client.session.last_used = time.monotonic()
-        await super().__aexit__(exc_type, exc_val, exc_tb)
+        self._lock.release()
         if isinstance(exc_val, asyncpg.InternalClientError):
             self.client.session.abandon()
             raise connection_lost() from None
@@ -143,7 +159,7 @@ class ScopeTransactionContext(TransactionContext):
             finally:
                 await self._give_back(lent)
             raise
-        self._token = get_connections().set(self.transaction.connection_name, self.transaction)
+        self._tokens = _enter_connection(self.transaction)
         return self.transaction
 
     async def __aexit__(
@@ -171,7 +187,7 @@ class ScopeTransactionContext(TransactionContext):
             try:
                 await self._give_back(self.transaction._connection)
             finally:
-                _leave_connection(self._token)
+                _leave_connection(self._tokens)
 
     async def _give_back(self, lent: Any) -> None:
         """Return the connection; one that cannot be reset is closed, and by then the scope's end is decided."""
@@ -179,10 +195,17 @@ class ScopeTransactionContext(TransactionContext):
             await self._pool.release(lent)
 
 
-def _leave_connection(token: Any) -> None:
+def _enter_connection(transaction: ScopeTransaction) -> tuple[Any, Token[ScopeTransaction | None]]:
+    """Make a transaction the one that Tortoise and :meth:`ScopeTransaction.innermost` use in this task."""
+    return get_connections().set(transaction.connection_name, transaction), _innermost.set(transaction)
+
+
+def _leave_connection(tokens: tuple[Any, Token[ScopeTransaction | None]]) -> None:
     """Return to the connection around; an abandoned generator ends in another task, whose connection stays."""
     with suppress(ValueError):
-        get_connections().reset(token)
+        get_connections().reset(tokens[0])
+    with suppress(ValueError):
+        _innermost.reset(tokens[1])
 
 
 class SavepointContext(TransactionContext):
@@ -203,7 +226,7 @@ class SavepointContext(TransactionContext):
             if isinstance(error, asyncpg.PostgresError):
                 raise translate(error) or error from None
             raise
-        self._token = get_connections().set(self.transaction.connection_name, self.transaction)
+        self._tokens = _enter_connection(self.transaction)
         return self.transaction
 
     async def __aexit__(
@@ -231,7 +254,7 @@ class SavepointContext(TransactionContext):
         finally:
             self.transaction.closed = True
             self._parent._lock.release()
-            _leave_connection(self._token)
+            _leave_connection(self._tokens)
 
     async def _keep(self, name: str) -> None:
         try:

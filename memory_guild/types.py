@@ -45,3 +45,20 @@ class DataSourceType(StrEnum):
     FILE_SYSTEM = "file_system"
     WEBHOOK = "webhook"
     MANUAL = "manual"
+
+
+class StoreOutcome(StrEnum):
+    """What became of a memory that was to be stored."""
+
+    CREATED = "created"
+    EXISTING = "existing"
+    RESTORED = "restored"
+    REFUSED = "refused"
+
+
+class Direction(StrEnum):
+    """Which edges of a memory are followed: those that leave it, those that reach it, or both."""
+
+    OUTGOING = "outgoing"
+    INCOMING = "incoming"
+    BOTH = "both"

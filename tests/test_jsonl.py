@@ -8,16 +8,18 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import asyncpg
 import pytest
 
 from memory_guild import jsonl
-from memory_guild.errors import HashCollisionError, UnreadableFileError
+from memory_guild.errors import HashCollisionError, InvalidInputError, UnreadableFileError
 from memory_guild.jsonl import BadLine, ingest, open_lines, read_records
 from memory_guild.models import MemoryRecord, hash_content
 from memory_guild.serializers import MemoryRecordCreate
 
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SECRET = "sesame-4711"
 
 
@@ -203,8 +205,9 @@ class TestIngest:
         assert [bad.number for bad in report.bad] == list(range(1, jsonl.LISTED_BAD_LINES + 1))
 
     async def test_a_batch_size_of_none(self) -> None:
-        with pytest.raises(ValueError, match="batch_size"):
+        with pytest.raises(InvalidInputError) as caught:
             await ingest([], batch_size=0)
+        assert caught.value.field == "batch_size"
 
     async def test_large_texts_make_small_batches(self, tables: str) -> None:
         counts: list[int] = []
@@ -235,6 +238,36 @@ class TestIngest:
         with pytest.raises(HashCollisionError):
             await ingest(read(*[line(str(number)) for number in range(6)]), batch_size=2)
         assert {record.content_text for record in await MemoryRecord.all()} == {"another", "0", "1"}
+
+    async def test_a_forgotten_memory_stays_forgotten(self, tables: str, connection: Connection) -> None:
+        await ingest(read(line("one"), line("two")))
+        await connection.execute("UPDATE memory_records SET is_deleted = true, deleted_at = now()")
+        before = await connection.fetch("SELECT * FROM memory_records ORDER BY memory_id")
+        report = await ingest(read(line("one"), line("two"), line("three")))
+        assert (report.stored, report.duplicates) == (1, 2)
+        after = "SELECT * FROM memory_records WHERE content_text <> 'three' ORDER BY memory_id"
+        assert await connection.fetch(after) == before
+
+    async def test_each_tenant_is_stored_in_a_scope_of_its_own(self, tables: str, connection: Connection) -> None:
+        """What fails of one tenant leaves the other's whole, and nothing half of its own."""
+        await MemoryRecord.create(
+            agent_id="scribe",
+            tenant_id="b",
+            source_type="document",
+            content_text="another",
+            content_hash=hash_content("bad"),
+        )
+        lines = [line("one", tenant_id="b"), line("two", tenant_id="a"), line("bad", tenant_id="b")]
+        with pytest.raises(HashCollisionError):
+            await ingest(read(*lines, line("three", tenant_id="c")))
+        rows = await connection.fetch("SELECT tenant_id, content_text FROM memory_records ORDER BY tenant_id")
+        assert [tuple(row) for row in rows] == [("a", "two"), ("b", "another")]
+
+    async def test_the_lines_keep_their_order(self, tables: str, connection: Connection) -> None:
+        texts = [f"text {number}" for number in range(50)]
+        await ingest(read(*[line(text) for text in texts]), batch_size=20)
+        rows = await connection.fetch("SELECT content_text FROM memory_records ORDER BY created_at")
+        assert [row["content_text"] for row in rows] == texts
 
     async def test_memory_does_not_grow_with_the_file(self, tables: str, tmp_path: Path) -> None:
         """A tenth of the lines is new: storing is not what is measured."""

@@ -11,7 +11,10 @@ import asyncpg
 import pytest
 
 from memory_guild import python_docs
-from memory_guild.ingest import store_edges, store_memories
+from memory_guild.edges import relate_many
+from memory_guild.errors import CheckError
+from memory_guild.ingest import remember_many
+from memory_guild.lookup import find
 from memory_guild.models import MemoryRecord, MemoryRelationship
 from memory_guild.python_docs import Passage, find_references, passages
 from memory_guild.python_docs.references import MAX_REFERENCES, last_part
@@ -259,30 +262,52 @@ class TestStore:
         assert (again.stored, again.new_edges, again.already_there) == (0, 0, first.stored)
         assert (again.merged, again.edges) == (first.merged, first.edges)
 
-    async def test_progress_adds_up(self, tables: str, small: python_docs.Corpus) -> None:
-        counts: list[int] = []
-        await python_docs.store(small, progress=counts.append)
-        assert sum(counts) == len(small.passages) + len(small.references)
+    async def test_progress_rises_to_the_number_of_passages_and_references(
+        self, tables: str, small: python_docs.Corpus
+    ) -> None:
+        done: list[int] = []
+        await python_docs.store(small, progress=done.append)
+        assert done == sorted(set(done))
+        assert len(small.passages) in done
+        assert done[-1] == len(small.passages) + len(small.references)
+
+    async def test_all_or_nothing(self, tables: str, connection: Connection, small: python_docs.Corpus) -> None:
+        """The edges come last: where they are refused, the memories are not kept either."""
+        await connection.execute("ALTER TABLE memory_relationships ADD CHECK (confidence_score < 1)")
+        with pytest.raises(CheckError):
+            await python_docs.store(small)
+        assert await MemoryRecord.all().count() == await MemoryRelationship.all().count() == 0
+
+    async def test_a_forgotten_passage_stays_forgotten(
+        self, tables: str, connection: Connection, small: python_docs.Corpus
+    ) -> None:
+        first = await python_docs.store(small)
+        await connection.execute("UPDATE memory_records SET is_deleted = true WHERE agent_id = 'asyncio'")
+        again = await python_docs.store(small)
+        assert (again.stored, again.new_edges, again.already_there) == (0, 0, first.stored)
+        assert await connection.fetchval("SELECT bool_and(is_deleted) FROM memory_records WHERE agent_id = 'asyncio'")
+
+    async def test_the_newest_is_the_last_passage(self, tables: str) -> None:
+        passages = [Passage(f"shop.f_{number}", "shop", "function", f"Text {number}.") for number in range(20)]
+        await python_docs.store(python_docs.Corpus(passages, [], has_topics=False))
+        async with tenant_scope(python_docs.TENANT_ID):
+            page = await find(limit=3)
+        assert [memory.content_text for memory in page.memories] == ["Text 19.", "Text 18.", "Text 17."]
 
 
-async def chain(edges: list[tuple[str, str, float]]) -> dict[str, python_docs.Step]:
+async def chain(edges: list[tuple[str, str, float]], **options: int) -> dict[str, python_docs.Step]:
     """Store memories named by letters and their edges, and walk from ``a``."""
     letters = sorted({letter for source, target, _ in edges for letter in (source, target)})
-    stored = await store_memories(
-        [
-            {
-                "agent_id": "walker",
-                "tenant_id": "acme",
-                "source_type": "document",
-                "content_text": letter,
-                "metadata": {"subject": letter},
-            }
-            for letter in letters
-        ]
-    )
-    ids = {letter: outcome.memory_id for letter, outcome in zip(letters, stored, strict=True)}
-    async with tenant_scope("acme"):
-        await store_edges(
+    async with tenant_scope("acme", agent_id="walker"):
+        stored = await remember_many(
+            [
+                {"source_type": "document", "content_text": letter, "metadata": {"subject": letter}}
+                for letter in letters
+            ],
+            on_forgotten="keep",
+        )
+        ids = {letter: outcome.memory_id for letter, outcome in zip(letters, stored, strict=True)}
+        await relate_many(
             [
                 {
                     "source_memory_id": ids[source],
@@ -293,9 +318,15 @@ async def chain(edges: list[tuple[str, str, float]]) -> dict[str, python_docs.St
                 for source, target, score in edges
             ]
         )
-        steps = await python_docs.walk(ids["a"])
+        start = ids["a"]
+        assert start is not None
+        steps = await python_docs.walk(start, **options)
     assert len({step.memory_id for step in steps}) == len(steps)
     assert all(ids[step.subject] == step.memory_id and len(step.path) == step.depth + 1 for step in steps)
+    seen: set[tuple[str, ...]] = {()}
+    for step in steps:
+        assert step.path[:-1] in seen, "a parent must come before its children"
+        seen.add(step.path)
     return {step.subject: step for step in steps}
 
 
@@ -304,7 +335,16 @@ class TestWalk:
         steps = await chain([("a", "b", 1), ("b", "c", 0.5), ("c", "d", 1), ("d", "e", 1)])
         assert {subject: step.depth for subject, step in steps.items()} == {"a": 0, "b": 1, "c": 2, "d": 3}
         assert steps["d"].path == ("a", "b", "c", "d")
-        assert (steps["a"].confidence_score, steps["c"].confidence_score) == (None, 0.5)
+
+    async def test_the_confidence_is_that_of_the_whole_path(self, tables: str) -> None:
+        steps = await chain([("a", "b", 0.5), ("b", "c", 0.5), ("c", "d", 0.25), ("a", "e", 0)])
+        assert {subject: step.confidence for subject, step in steps.items()} == {
+            "a": None,
+            "b": 0.5,
+            "c": 0.25,
+            "d": 0.0625,
+            "e": 0,
+        }
 
     async def test_a_cycle_ends_and_the_shortest_path_wins(self, tables: str) -> None:
         steps = await chain(
@@ -313,14 +353,29 @@ class TestWalk:
         assert list(steps) == ["a", "b", "c", "d"]
         assert steps["d"].path == ("a", "c", "d")
 
-    async def test_of_equal_paths_the_first_by_name(self, tables: str) -> None:
-        steps = await chain([edge for middle in "fdbec" for edge in (("a", middle, 1.0), (middle, "z", 0.5))])
-        assert list(steps) == ["a", "b", "z", "c", "d", "e", "f"]
+    async def test_of_paths_of_one_length_the_surest_wins(self, tables: str) -> None:
+        steps = await chain([("a", "b", 0.9), ("b", "d", 0.5), ("a", "c", 0.6), ("c", "d", 0.8)])
+        assert steps["d"].path == ("a", "c", "d")
+        assert steps["d"].confidence == pytest.approx(0.48)
+
+    async def test_of_equals_the_first_by_name(self, tables: str) -> None:
+        steps = await chain([edge for middle in "fdbec" for edge in (("a", middle, 1.0), (middle, f"{middle}z", 0.5))])
+        assert list(steps) == ["a", *(subject for middle in "bcdef" for subject in (middle, f"{middle}z"))]
 
     async def test_a_hub_does_not_flood(self, tables: str) -> None:
         edges = [("a", f"h{number:03}", number / 1000) for number in range(200)]
-        steps = await chain([*edges, *[(target, "a", 1.0) for _, target, _ in edges]])
+        steps = await chain([*edges, *[(target, "a", 1.0) for _, target, _ in edges]], limit=5)
         assert list(steps) == ["a", "h199", "h198", "h197", "h196", "h195"]
+
+    @pytest.mark.parametrize(
+        ("limit", "expected"),
+        [(1, ["a", "c"]), (2, ["a", "c", "b"]), (3, ["a", "c", "b", "d"]), (4, ["a", "c", "e", "b", "d"])],
+    )
+    async def test_the_nearest_are_reached_then_the_surest_then_the_first_by_name(
+        self, tables: str, limit: int, expected: list[str]
+    ) -> None:
+        edges = [("a", "b", 0.9), ("a", "c", 1), ("b", "d", 1), ("c", "e", 0.9), ("e", "f", 1)]
+        assert list(await chain(edges, limit=limit)) == expected
 
     async def test_parents_come_before_their_children(self, tables: str) -> None:
         steps = list(await chain([("a", "b", 0.9), ("a", "c", 1), ("b", "d", 1), ("c", "e", 1)]))

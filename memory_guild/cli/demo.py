@@ -48,7 +48,7 @@ async def _store_and_walk(
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=errors) as progress:
             task = progress.add_task("Remembering", total=len(corpus.passages) + len(corpus.references))
-            stored = await python_docs.store(corpus, progress=lambda count: progress.advance(task, count))
+            stored = await python_docs.store(corpus, progress=lambda done: progress.update(task, completed=done))
         async with tenant_scope(python_docs.TENANT_ID):
             return stored, await python_docs.walk(stored.memory_ids[topic], max_hops=MAX_HOPS)
 
@@ -76,6 +76,6 @@ def _print_walk(steps: list[python_docs.Step]) -> None:
     output.print(f"\n{MAX_HOPS} hops from {escape(steps[0].subject)}: depth, subject, confidence and path")
     for step in steps:
         line = f"{'  ' * step.depth}{step.depth} [bold]{escape(step.subject)}[/]"
-        if step.confidence_score is not None:
-            line += f"  [dim]{step.confidence_score:.1f}  {escape(' → '.join(step.path))}[/]"
+        if step.confidence is not None:
+            line += f"  [dim]{step.confidence:.2f}  {escape(' → '.join(step.path))}[/]"
         output.print(line, highlight=False)

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from memory_guild.ingest import Stored, store_edges, store_memories
+from memory_guild.edges import relate_many
+from memory_guild.errors import MemoryNotFoundError
+from memory_guild.graph import traverse
+from memory_guild.ingest import remember_many
+from memory_guild.lookup import get
+from memory_guild.models import MemoryRecord
 from memory_guild.python_docs.passages import Passage, library, topics
 from memory_guild.python_docs.references import MAX_REFERENCES, Reference, find_references, last_part
-from memory_guild.scope import current_scope
-from memory_guild.sql import statement
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RelationshipType, SourceType
 
 TENANT_ID = "python-docs"
-BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,14 @@ class Step:
         subject: What it is about.
         depth: How many edges away it is; 0 for the start.
         path: The subjects from the start to this memory, both included.
-        confidence_score: That of the last edge of the path; None for the start.
+        confidence: How sure the path is, the product of its edges; None for the start.
     """
 
     memory_id: UUID
     subject: str
     depth: int
     path: tuple[str, ...]
-    confidence_score: float | None
+    confidence: float | None
 
 
 def read(top_level_modules: Iterable[str] | None = None) -> Corpus:
@@ -101,63 +103,68 @@ def read(top_level_modules: Iterable[str] | None = None) -> Corpus:
 
 
 async def store(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -> StoredCorpus:
-    """Store the passages and then the edges, a batch in a transaction of its own; what is there already stays.
+    """Store the passages and the edges between them, all or nothing; what is there already stays, forgotten or not.
 
     Args:
         corpus: What to store.
-        progress: Called after each batch with the number of its passages, and at the end with that of the references.
+        progress: Called from time to time with how many passages and references are done.
     """
-    outcomes: list[Stored] = []
-    for first in range(0, len(corpus.passages), BATCH_SIZE):
-        batch = corpus.passages[first : first + BATCH_SIZE]
-        outcomes += await store_memories([_memory(passage) for passage in batch])
-        if progress is not None:
-            progress(len(batch))
-    memory_ids = {
-        passage.subject: outcome.memory_id for passage, outcome in zip(corpus.passages, outcomes, strict=True)
-    }
-    edges = _edges(corpus.references, memory_ids)
-    new_edges = 0
-    for first in range(0, len(edges), BATCH_SIZE):
-        async with tenant_scope(TENANT_ID):
-            new_edges += await store_edges(edges[first : first + BATCH_SIZE])
+    async with tenant_scope(TENANT_ID):
+        report = await remember_many(map(_memory, corpus.passages), on_forgotten="keep", progress=progress)
+        memory_ids = {
+            passage.subject: outcome.memory_id
+            for passage, outcome in zip(corpus.passages, report, strict=True)
+            if outcome.memory_id is not None
+        }
+        edges = await relate_many(_edges(corpus.references, memory_ids))
     if progress is not None:
-        progress(len(corpus.references))
-    distinct, stored = len(set(memory_ids.values())), sum(outcome.created for outcome in outcomes)
-    return StoredCorpus(memory_ids, stored, distinct - stored, len(outcomes) - distinct, len(edges), new_edges)
+        progress(len(corpus.passages) + len(corpus.references))
+    distinct = len(set(memory_ids.values()))
+    return StoredCorpus(
+        memory_ids=memory_ids,
+        stored=report.created,
+        already_there=distinct - report.created,
+        merged=len(report) - distinct,
+        edges=len(edges),
+        new_edges=sum(edge.created for edge in edges),
+    )
 
 
-async def walk(memory_id: UUID, *, max_hops: int = 3, max_edges_per_memory: int = 5) -> list[Step]:
+async def walk(memory_id: UUID, *, max_hops: int = 3, limit: int = 20) -> list[Step]:
     """Follow the edges from a memory: each memory once, by a shortest path, parents before children; in a scope.
 
     Args:
         memory_id: Where to start; a memory that is forgotten or missing gives an empty walk.
         max_hops: How far to go.
-        max_edges_per_memory: How many edges to follow from each memory, the surest first.
+        limit: How many memories to reach: the nearest, of these the surest, and of these the first by name.
     """
-    rows = await current_scope().transaction.execute_query_dict(
-        statement("walk_references"), [memory_id, max_hops, max_edges_per_memory]
-    )
-    paths: dict[UUID | None, tuple[str, ...]] = {None: ()}
-    for row in rows:
-        paths[row["memory_id"]] = (*paths[row["via_memory_id"]], row["subject"] or str(row["memory_id"]))
-    children: dict[UUID | None, list[dict[str, Any]]] = {}
-    for row in rows:
-        children.setdefault(row["via_memory_id"], []).append(row)
+    try:
+        start = await get(memory_id)
+        reached = (await traverse(start, max_hops=max_hops)).steps
+    except MemoryNotFoundError:
+        return []
+    subjects = {memory.memory_id: _subject(memory) for memory in (start, *(step.memory for step in reached))}
+    # By name, because the ids, which decide between equals in the database, are others in each of them.
+    reached.sort(key=lambda step: (step.depth, -step.confidence, subjects[step.path[-1]]))
+    children: dict[UUID, list[Step]] = {}
+    for memory, depth, ids, confidence in reached[:limit]:
+        path = tuple(subjects[passed_id] for passed_id in ids)
+        children.setdefault(ids[-2], []).append(Step(memory.memory_id, path[-1], depth, path, confidence))
     steps: list[Step] = []
-    waiting = children.get(None, [])[::-1]
+    waiting = [Step(start.memory_id, subjects[start.memory_id], 0, (subjects[start.memory_id],), None)]
     while waiting:
-        row = waiting.pop()
-        path = paths[row["memory_id"]]
-        steps.append(Step(row["memory_id"], path[-1], row["depth"], path, row["confidence_score"]))
-        waiting += children.get(row["memory_id"], [])[::-1]
+        steps.append(waiting.pop())
+        waiting += children.get(steps[-1].memory_id, [])[::-1]
     return steps
+
+
+def _subject(memory: MemoryRecord) -> str:
+    return str((memory.metadata or {}).get("subject", memory.memory_id))
 
 
 def _memory(passage: Passage) -> dict[str, Any]:
     return {
         "agent_id": passage.agent_id,
-        "tenant_id": TENANT_ID,
         "source_type": SourceType.DOCUMENT,
         "content_text": passage.text,
         "metadata": {"subject": passage.subject, "module": passage.module, "kind": passage.kind},

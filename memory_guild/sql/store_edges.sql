@@ -1,5 +1,5 @@
--- Stores the given edges that are not there yet and returns the id of each new one.
--- Sorted by the unique key: batches that overlap wait for each other instead of deadlocking.
+-- Stores those of the given edges that are not there yet; returns the ends, type and id of each new one.
+-- Sorted by the unique key: calls that overlap wait for each other instead of deadlocking.
 INSERT INTO memory_relationships (source_memory_id, target_memory_id, relationship_type, confidence_score)
 SELECT source_memory_id, target_memory_id, relationship_type, confidence_score
 FROM
@@ -7,4 +7,4 @@ FROM
     AS given (source_memory_id, target_memory_id, relationship_type, confidence_score)
 ORDER BY source_memory_id, target_memory_id, relationship_type
 ON CONFLICT (source_memory_id, target_memory_id, relationship_type) DO NOTHING
-RETURNING relationship_id;
+RETURNING relationship_id, source_memory_id, target_memory_id, relationship_type;

@@ -1,10 +1,13 @@
--- Stores the given memories that are not there yet, forgotten or not, and returns the key and id of each new one.
--- Sorted by the unique key: batches that overlap wait for each other instead of deadlocking.
-INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash, metadata)
-SELECT agent_id, tenant_id, source_type, content_text, content_hash, metadata
+-- Stores those of the given memories of tenant $1 that are not there yet, forgotten or not; returns id and key of each new
+-- one. Number n is of the moment $2 and n microseconds, so that they keep their order. Sorted, so that calls that overlap
+-- wait for each other instead of deadlocking.
+INSERT INTO memory_records
+(agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at, updated_at)
+SELECT agent_id, $1::varchar, source_type, content_text, content_hash, metadata, moment, moment
 FROM
-    unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::text[], $5::varchar[], $6::jsonb[])
-    AS given (agent_id, tenant_id, source_type, content_text, content_hash, metadata)
-ORDER BY agent_id, tenant_id, content_hash
+    unnest($3::int[], $4::varchar[], $5::varchar[], $6::text[], $7::varchar[], $8::jsonb[])
+    AS given (number, agent_id, source_type, content_text, content_hash, metadata)
+CROSS JOIN LATERAL (SELECT $2::timestamptz + number * interval '1 microsecond' AS moment) AS stored_at
+ORDER BY content_hash COLLATE "C", agent_id COLLATE "C"
 ON CONFLICT (agent_id, tenant_id, content_hash) DO NOTHING
-RETURNING memory_id, agent_id, tenant_id, content_hash;
+RETURNING memory_id, content_hash, agent_id;

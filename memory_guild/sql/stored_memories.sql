@@ -1,11 +1,10 @@
--- The ids of the given memories that are there, forgotten or not, and whether the text there is the one given.
-SELECT
-    stored.memory_id,
-    stored.agent_id,
-    stored.tenant_id,
-    stored.content_hash,
-    stored.content_text = given.content_text AS same_text
-FROM
-    unnest($1::varchar[], $2::varchar[], $3::text[], $4::varchar[])
-    AS given (agent_id, tenant_id, content_text, content_hash)
-JOIN memory_records AS stored USING (agent_id, tenant_id, content_hash);
+-- Those of the given memories of tenant $1 that are there, whether each is forgotten, and whether its text is the one given.
+SELECT stored.memory_id, given.agent_id, given.content_hash, stored.is_deleted, stored.same_text
+FROM unnest($2::varchar[], $3::text[], $4::varchar[]) AS given (agent_id, content_text, content_hash)
+CROSS JOIN LATERAL (
+    -- OFFSET 0: looked up one by one by the unique key, however many the planner believes there are.
+    SELECT memory_id, is_deleted, content_text = given.content_text AS same_text
+    FROM memory_records
+    WHERE agent_id = given.agent_id AND tenant_id = $1::varchar AND content_hash = given.content_hash
+    OFFSET 0
+) AS stored;

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from memory_guild import python_docs
 from memory_guild.cli import app
+from memory_guild.errors import ConstraintError
+from memory_guild.upgrade import upgrade
 from tests.conftest import run_statement
 
 NOTHING_NEW = re.compile(r"Nothing new: all ([\d,]+) memories and ([\d,]+) edges are stored already\.")
@@ -49,8 +51,22 @@ def test_counts_and_walk(empty_database: str, small: python_docs.Corpus) -> None
     assert 0 < count_after("edges", text) <= len(small.references)
     assert "3 hops from with" in text
     assert re.search(r"^0 with$", text, re.MULTILINE)
-    assert re.search(r"^  1 EXCEPTIONS  1\.0  with → EXCEPTIONS$", text, re.MULTILINE)
-    assert re.search(r"^    2 raise  1\.0  with → EXCEPTIONS → raise$", text, re.MULTILINE)
+    assert re.search(r"^  1 EXCEPTIONS  1\.00  with → EXCEPTIONS$", text, re.MULTILINE)
+    # The confidence of a step is the product along its path: 1.0 of the topic, 0.9 of the name in it.
+    assert re.search(r"^    2 builtins.SystemExit  0\.90  with → EXCEPTIONS → builtins.SystemExit$", text, re.MULTILINE)
+
+
+def test_a_refused_edge_leaves_nothing_stored(empty_database: str, small: python_docs.Corpus) -> None:
+    """Memories and edges are one scope: who runs the demo again after an error begins with an empty database."""
+    asyncio.run(upgrade(empty_database))
+    refuse = "ALTER TABLE memory_relationships ADD CONSTRAINT unsure CHECK (confidence_score < 1)"
+    asyncio.run(run_statement(empty_database, refuse))
+    result = CliRunner().invoke(app, ["demo"])
+    assert isinstance(result.exception, ConstraintError)
+    asyncio.run(run_statement(empty_database, "ALTER TABLE memory_relationships DROP CONSTRAINT unsure"))
+    text = run()
+    assert count_after("memories stored", text) + count_after("duplicates merged", text) == len(small.passages)
+    assert "already there" not in text
 
 
 def test_a_second_run_stores_nothing_and_says_so(empty_database: str, small: python_docs.Corpus) -> None:
@@ -65,7 +81,7 @@ def test_a_second_run_stores_nothing_and_says_so(empty_database: str, small: pyt
 
 def test_a_topic(empty_database: str, small: python_docs.Corpus) -> None:
     text = run("--topic", "queue.LifoQueue")
-    assert "  1 queue.Queue  0.8  queue.LifoQueue → queue.Queue" in text
+    assert "  1 queue.Queue  0.80  queue.LifoQueue → queue.Queue" in text
 
 
 @pytest.mark.parametrize(
@@ -96,6 +112,20 @@ def test_a_forgotten_start(empty_database: str, small: python_docs.Corpus) -> No
     assert "is forgotten" in text
 
 
+def test_a_walk_shows_the_same_in_every_database(
+    empty_database: str, database_url: str, small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ids differ, and with them what the database takes for the first of equals."""
+
+    def steps() -> list[tuple[str, ...]]:
+        return [tuple(line.split()[:3]) for line in run().partition("3 hops")[2].splitlines()[1:]]
+
+    first = steps()
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", database_url)
+    assert sorted(steps()) == sorted(first)
+    assert len(first) == 21
+
+
 def test_the_whole_command(empty_database: str) -> None:
     command = [sys.executable, "-W", "error", "-m", "memory_guild.cli", "demo", "--topic", "asyncio.Queue"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -103,7 +133,7 @@ def test_the_whole_command(empty_database: str) -> None:
     assert count_after("memories stored", done.stdout) > 5000
     assert count_after("duplicates merged", done.stdout) > 100
     assert count_after("edges", done.stdout) > 2000
-    assert "  1 asyncio.Queue.get  0.8  asyncio.Queue → asyncio.Queue.get" in done.stdout
+    assert "  1 asyncio.Queue.get  0.80  asyncio.Queue → asyncio.Queue.get" in done.stdout
     assert "Remembering" in done.stderr
 
 

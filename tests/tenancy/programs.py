@@ -19,12 +19,13 @@ from memory_guild.errors import (
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.tenancy import tenant_scope
 from tests.tenancy.count import COUNT
+from tests.tenancy.verb_programs import VERB_STEPS
 
 Kill = Callable[[int], Awaitable[None]]
 TENANTS = ("acme", "bolt", "citadel's \\ friends")
 ACTIONS = (
     "remember", "update", "forget", "embed", "link", "read", "attack by id", "attack by edge", "attack by tenant",
-    "attack by update", "attack by raw", "nest", "nest and fail", "gather", "fail quietly", "kill",
+    "attack by update", "attack by raw", "nest", "nest and fail", "gather", "fail quietly", "kill", *VERB_STEPS,
 )  # fmt: skip
 ENDINGS = ("commit", "commit", "commit", "raise", "cancel", "timeout")
 
@@ -79,6 +80,7 @@ class Run:
         marker: The text of its first row.
         before: What the tenant had when the program began.
         rows: What the tenant has if the program commits.
+        own: The ids of those that only this program changes, so that none waits for another.
     """
 
     def __init__(self, program: Program, rows: Rows, own: list[UUID], strangers: list[UUID], kill: Kill) -> None:
@@ -87,14 +89,14 @@ class Run:
         self.before = rows.copy()
         self.rows = self.before.copy()
         self._kill_backend = kill
-        self._own = own  # no two programs change the same row, so that none waits for another
+        self.own = own
         self._strangers = strangers
 
     async def work(self) -> None:
         """Run the program in a scope."""
         async with tenant_scope(self.program.tenant_id, agent_id="agent"):
             await self._remember(self.marker)
-            self._own.pop()  # it stays as it is
+            self.own.pop()  # it stays as it is
             await self._remember()
             for action in self.program.actions:
                 COUNT.operations += 1
@@ -103,7 +105,9 @@ class Run:
                 raise Undone
 
     async def _do(self, action: str) -> None:
-        if action.startswith("attack"):
+        if action in VERB_STEPS:
+            await VERB_STEPS[action](self)
+        elif action.startswith("attack"):
             await self._attack(action)
         elif action.startswith("nest"):
             await self._nest(fail=action != "nest")
@@ -119,28 +123,28 @@ class Run:
         text = text or f"text {next(_numbers)} of {self.program.tenant_id}"
         stored = await MemoryRecord.create(source_type="document", content_text=text)
         self.rows.texts[stored.memory_id] = text
-        self._own.append(stored.memory_id)
+        self.own.append(stored.memory_id)
 
     async def _update(self) -> None:
-        memory_id, text = self._own[0], f"changed {next(_numbers)} by {self.program.tenant_id}"
+        memory_id, text = self.own[0], f"changed {next(_numbers)} by {self.program.tenant_id}"
         memory = await MemoryRecord.get(memory_id=memory_id)
         memory.content_text = text
         await memory.save()
         self.rows.texts[memory_id] = text
 
     async def _forget(self) -> None:
-        if len(self._own) > 1:
-            assert await MemoryRecord.filter(memory_id=self._own[0]).delete() == 1
-            self.rows.forget(self._own.pop(0))
+        if len(self.own) > 1:
+            assert await MemoryRecord.filter(memory_id=self.own[0]).delete() == 1
+            self.rows.forget(self.own.pop(0))
 
     async def _embed(self) -> None:
-        memory_id = self._own[-1]
+        memory_id = self.own[-1]
         if memory_id not in self.rows.embedded:
             await MemoryEmbedding.create(memory_id=memory_id, vector_id="v", embedding_model="small")
             self.rows.embedded.add(memory_id)
 
     async def _link(self) -> None:
-        edge = (self._own[0], self._own[-1])
+        edge = (self.own[0], self.own[-1])
         if edge[0] != edge[1] and edge not in self.rows.edges:
             await MemoryRelationship.create(
                 source_memory_id=edge[0], target_memory_id=edge[1], relationship_type="supports"
@@ -158,7 +162,7 @@ class Run:
         await asyncio.gather(self._remember(), self._read(), self._remember())
 
     async def _nest(self, *, fail: bool) -> None:
-        rows, own = self.rows.copy(), list(self._own)
+        rows, own = self.rows.copy(), list(self.own)
         try:
             async with tenant_scope(self.program.tenant_id):
                 await self._remember()
@@ -167,7 +171,7 @@ class Run:
                 if fail:
                     raise Undone
         except Undone:
-            self.rows, self._own[:] = rows, own
+            self.rows, self.own[:] = rows, own
 
     async def _fail_quietly(self) -> None:
         try:
@@ -180,14 +184,18 @@ class Run:
             if isinstance(error, ServerUnreachableError):
                 raise
             self.rows.texts.popitem()
-            self._own.pop()
+            self.own.pop()
 
     async def _kill(self) -> None:
         (row,) = await client().execute_query_dict("SELECT pg_backend_pid() AS pid")
         await self._kill_backend(row["pid"])
 
+    def a_stranger(self) -> UUID:
+        """The id of another tenant's memory, or one that nobody has."""
+        return self._strangers[0] if self._strangers else uuid4()
+
     async def _attack(self, action: str) -> None:
-        stranger = self._strangers[0] if self._strangers else uuid4()
+        stranger = self.a_stranger()
         victim = next(tenant_id for tenant_id in TENANTS if tenant_id != self.program.tenant_id)
         if action == "attack by update":
             assert await MemoryRecord.filter(memory_id=stranger).update(content_text="changed by a stranger") == 0
@@ -205,7 +213,7 @@ class Run:
                 "attack by edge": (
                     UnknownMemoryError,
                     lambda: MemoryRelationship.create(
-                        source_memory_id=self._own[0], target_memory_id=stranger, relationship_type="related"
+                        source_memory_id=self.own[0], target_memory_id=stranger, relationship_type="related"
                     ),
                 ),
                 "attack by tenant": (TenantMismatchError, lambda: MemoryRecord.create(tenant_id=victim, **row)),

@@ -60,8 +60,12 @@ def _templates(name: str) -> list[str]:
 
 
 async def run_statements(text: str) -> list[Any]:
-    """What each statement returns."""
-    return [await client().execute_query_dict(statement) for statement in text.split(";;")]
+    """What each statement returns; what changed rows is sorted, because it returns them as they lie in the table."""
+    found = []
+    for statement in text.split(";;"):
+        rows = await client().execute_query_dict(statement)
+        found.append(sorted(rows, key=str) if statement.lstrip().startswith(("DELETE", "UPDATE", "MERGE")) else rows)
+    return found
 
 
 def _statement(template: str) -> Operation:

@@ -21,6 +21,7 @@ from tests.tenancy.operations import (
 )
 from tests.tenancy.outcomes import secrets_in
 from tests.tenancy.raw_operations import TABLES, inserts, other_statements, statements, statements_of
+from tests.tenancy.verb_operations import other_verbs, storing_verbs, verbs_by_conditions, verbs_on_one_memory
 from tests.tenancy.worlds import STRANGER, STRANGERS_ROWS
 from tests.tenancy.writing_operations import instance_operations, writing_operations
 
@@ -89,6 +90,16 @@ async def test_no_other_statement_reaches_a_stranger(
     assert await leaks_of(statements, *worlds) == []
 
 
+VERBS = (storing_verbs, verbs_on_one_memory, verbs_by_conditions, other_verbs)
+
+
+@pytest.mark.parametrize("verbs", VERBS)
+async def test_no_verb_reaches_a_stranger(
+    worlds: tuple[World, World], verbs: Callable[[], Iterator[Operation]]
+) -> None:
+    assert await leaks_of(verbs, *worlds) == []
+
+
 async def test_the_tables_own_tenant_gets_through(worlds: tuple[World, World]) -> None:
     """What proves nothing where it would fail for everybody: most operations must end differently for the owner."""
     crowded, _ = worlds
@@ -103,6 +114,23 @@ async def test_the_tables_own_tenant_gets_through(worlds: tuple[World, World]) -
                 by_attacker = await attempt(operation, STRANGERS_ROWS)
                 assert by_owner != by_attacker, operation.name
                 assert not by_owner.startswith("tortoise.exceptions.OperationalError"), by_owner
+                await witness.populate_again()
+
+
+@pytest.mark.parametrize("verbs", VERBS)
+async def test_the_verbs_own_tenant_gets_through(
+    worlds: tuple[World, World], verbs: Callable[[], Iterator[Operation]]
+) -> None:
+    """The same for the verbs: what they tell a stranger must not be what they tell everybody."""
+    crowded, _ = worlds
+    if crowded.url != crowded.superuser_url:
+        return
+    async with crowded.entered(crowded=True) as witness:
+        for operation in verbs():
+            if "own" not in operation.name:
+                by_owner = await attempt(operation, STRANGERS_ROWS, STRANGER)
+                await witness.populate_again()
+                assert by_owner != await attempt(operation, STRANGERS_ROWS), operation.name
                 await witness.populate_again()
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from itertools import count as count_up
 from typing import Any, TypeAlias
 
 import pytest
 
+from memory_guild import find, forget, get, get_many, relate, remember, remember_many, restore, traverse
 from memory_guild.database import connect
 from memory_guild.engine import client
 from memory_guild.isolation import check_isolation
@@ -15,7 +17,7 @@ from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import admin_scope, tenant_scope
 from tests.conftest import run_statement
 from tests.tenancy.counting_proxy import RoundTrips, counting_proxy
-from tests.tenancy.two_tenants import ACME_1, ACME_2, BOLT_1, ROWS
+from tests.tenancy.two_tenants import ACME_1, ACME_2, ACME_3, BOLT_1, ROWS
 
 Work: TypeAlias = Callable[[], Awaitable[Any]]
 
@@ -69,6 +71,66 @@ async def update() -> None:
     assert await MemoryRecord.filter(memory_id=ACME_2).update(is_deleted=False) == 1
 
 
+async def verb_get() -> None:
+    """Read one memory with the verb."""
+    assert (await get(ACME_1)).tenant_id == "acme"
+
+
+async def verb_get_missing() -> None:
+    """Read another tenant's memory with the verb."""
+    assert (await get_many([BOLT_1])).memories == []
+
+
+async def verb_remember() -> None:
+    """Store one with the verb; a new one each time."""
+    assert (await remember(f"text {next(_numbers)}", source_type="document", agent_id="scribe")).outcome == "created"
+
+
+async def verb_remember_again() -> None:
+    """Store one that is there."""
+    assert (await remember(ACME_1, source_type="document", agent_id="agent-1")).outcome == "existing"
+
+
+async def verb_remember_many() -> None:
+    """Store five of which one is there."""
+    items = [{"agent_id": "agent-1", "source_type": "document", "content_text": ACME_1}]
+    items += [{**items[0], "content_text": f"text {next(_numbers)}"} for _ in range(4)]
+    assert (await remember_many(items)).created == 4
+
+
+async def verb_find() -> None:
+    """Find a full page, of memories that are new."""
+    assert len((await find(limit=2)).memories) == 2
+
+
+async def verb_find_few() -> None:
+    """Find less than a page: the walk over what is new is not enough, and everything is sorted."""
+    assert (await find(agent_id="agent-1")).next_cursor is None
+
+
+async def verb_find_with_relations() -> None:
+    """Find a page with embeddings and edges."""
+    assert (await find(limit=2, relations=("embeddings", "outgoing_edges", "incoming_edges"))).next_cursor
+
+
+async def verb_relate() -> None:
+    """Store an edge that is there."""
+    assert not (await relate(ACME_1, ACME_2, "supports")).created
+
+
+async def verb_traverse() -> None:
+    """Walk three hops."""
+    assert len((await traverse(ACME_1)).steps) == 1
+
+
+async def verb_forget() -> None:
+    """Forget one and bring it back."""
+    assert (await forget(ACME_3), await restore(ACME_3)) == (1, 1)
+
+
+_numbers = count_up()
+
+
 async def nested() -> None:
     """A scope of the same tenant, with one read by key."""
     async with tenant_scope("acme"):
@@ -85,7 +147,22 @@ COSTS: dict[str, tuple[Work, int]] = {
     "two lists": (scope(newest, newest), 5),
     "a list and a read": (scope(newest, by_key), 5),
     "nested": (scope(nested), 5),
+    "get": (scope(verb_get), 3),
+    "get of a missing one": (scope(verb_get_missing), 3),
+    "remember": (scope(verb_remember), 3),
+    "remember what is there": (scope(verb_remember_again), 3),
+    # The moment, a savepoint, what is new, what is there, and the savepoint's end.
+    "remember_many": (scope(verb_remember_many), 2 + 5),
+    "find": (scope(verb_find), 2 + 2),
+    "find, twice": (scope(verb_find, verb_find), 2 + 3),
+    # That nothing recent is enough is known by now: the tenant's rows are sorted at once.
+    "find few": (scope(verb_find_few), 2 + 2),
+    "find with three relations": (scope(verb_find_with_relations), 2 + 2 + 3),
+    "relate": (scope(verb_relate), 3),
+    "traverse": (scope(verb_traverse), 3),
+    "forget and restore": (scope(verb_forget), 2 + 2 * 2),
 }
+"""What each costs; the first list of a scope costs one more, see ``plan_for_values``."""
 
 
 @pytest.mark.parametrize(("work", "expected"), COSTS.values(), ids=COSTS)

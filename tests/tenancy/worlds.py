@@ -35,11 +35,13 @@ class Aim:
 
     memory_id: UUID
     other_memory_id: UUID
+    forgotten_memory_id: UUID
     embedding_id: UUID
     relationship_id: UUID
     tenant_id: str
     agent_id: str
     content_text: str
+    forgotten_text: str
     vector_id: str
     embedding_model: str
 
@@ -48,9 +50,14 @@ class Aim:
         """The hash of the text."""
         return hash_content(self.content_text)
 
+    @property
+    def forgotten_hash(self) -> str:
+        """The hash of the forgotten text."""
+        return hash_content(self.forgotten_text)
+
     def names(self) -> Iterator[tuple[str, str]]:
         """Every value with its name, the most specific first."""
-        for name in (*self.__dataclass_fields__, "content_hash"):
+        for name in (*self.__dataclass_fields__, "content_hash", "forgotten_hash"):
             yield name, str(getattr(self, name))
 
     @property
@@ -89,17 +96,19 @@ def _stored(instance: _Row) -> _Row:
 
 
 def _aim(letter: str, tenant_id: str) -> Aim:
-    memory_id, other_memory_id, embedding_id, relationship_id = (
-        UUID(f"{letter * 8}-0000-4000-8000-{number:012}") for number in range(1, 5)
+    memory_id, other_memory_id, embedding_id, relationship_id, forgotten_memory_id = (
+        UUID(f"{letter * 8}-0000-4000-8000-{number:012}") for number in range(1, 6)
     )
     return Aim(
         memory_id=memory_id,
         other_memory_id=other_memory_id,
+        forgotten_memory_id=forgotten_memory_id,
         embedding_id=embedding_id,
         relationship_id=relationship_id,
         tenant_id=tenant_id,
         agent_id=f"agent of {tenant_id}",
         content_text=f"what {tenant_id} knows",
+        forgotten_text=f"what {tenant_id} knew",
         vector_id=f"vector of {tenant_id}",
         embedding_model=f"model of {tenant_id}",
     )
@@ -115,9 +124,13 @@ def _rows_of(aim: Aim) -> str:
 INSERT INTO memory_records
     (memory_id, agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at)
 VALUES ('{aim.memory_id}', '{aim.agent_id}', '{aim.tenant_id}', 'document', '{aim.content_text}', '{aim.content_hash}',
-        '{{"note": "{SECRET}"}}', '2001-02-03'),
+        '{{"note": "{SECRET}", "page": 7, "when": "2001-02-03T00:00:00Z"}}', '2001-02-03'),
        ('{aim.other_memory_id}', '{aim.agent_id}', '{aim.tenant_id}', 'document', '{SECRET} 2', md5('{SECRET} 2'),
         '{{"note": "{SECRET}"}}', '2005-02-03');
+INSERT INTO memory_records
+    (memory_id, agent_id, tenant_id, source_type, content_text, content_hash, metadata, is_deleted, deleted_at)
+VALUES ('{aim.forgotten_memory_id}', '{aim.agent_id}', '{aim.tenant_id}', 'document', '{aim.forgotten_text}',
+        '{aim.forgotten_hash}', '{{"note": "{SECRET}"}}', true, '2005-02-03');
 INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash, metadata)
 SELECT 'own agent', '{aim.tenant_id}', 'document', '{SECRET} of many ' || n, md5('{SECRET} of many ' || n),
        '{{"note": "{SECRET}"}}' FROM generate_series(1, 20) AS n;
@@ -127,6 +140,7 @@ INSERT INTO memory_embeddings (embedding_id, memory_id, vector_id, embedding_mod
 INSERT INTO memory_relationships
     (relationship_id, source_memory_id, target_memory_id, relationship_type, confidence_score) VALUES
     ('{aim.relationship_id}', '{aim.memory_id}', '{aim.other_memory_id}', 'supports', {SECRET_CONFIDENCE}),
+    (DEFAULT, '{aim.memory_id}', '{aim.other_memory_id}', 'contradicts', {SECRET_CONFIDENCE}),
     (DEFAULT, '{aim.other_memory_id}', '{aim.memory_id}', 'follows', {SECRET_CONFIDENCE});
 """
 

@@ -1,0 +1,189 @@
+"""Changing, forgetting and bringing back memories, and deleting for good what was forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Unpack
+from uuid import UUID
+
+import asyncpg
+
+from memory_guild.arguments import (
+    MemoryArgument,
+    check_whole_number,
+    column_value,
+    current_tenant,
+    memory_id_of,
+    memory_ids_of,
+)
+from memory_guild.checks import check_aware
+from memory_guild.conditions import Conditions, condition_arguments, narrows
+from memory_guild.errors import ConflictError, InvalidInputError, MemoryNotFoundError
+from memory_guild.models import MemoryRecord, hash_content
+from memory_guild.statements import Statement, model_from
+from memory_guild.types import SourceType
+
+_UPDATE = Statement("update_memory")
+_GET = Statement("get_memory")
+_GET_MANY = Statement("get_memories")
+_FORGET = Statement("forget_memories")
+_RESTORE = Statement("restore_memories")
+_FORGET_MATCHING = Statement("forget_matching_memories", planned_for_values=True)
+_PURGEABLE = Statement("purgeable_memories", planned_for_values=True)
+_PURGE = Statement("purge_memories")
+_AGO = Statement("moment_ago")
+
+_LONGEST_AGO = timedelta(days=700_000)  # nothing is older; timestamps can be computed with it
+
+
+async def update(
+    memory: MemoryArgument,
+    *,
+    content_text: str | None = None,
+    source_type: SourceType | str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    expected_updated_at: datetime | None = None,
+) -> MemoryRecord:
+    """Change a live memory in place; ``supersede`` keeps the old version instead.
+
+    A new text takes its hash along. Embeddings stay as they are: those of a changed text must be made anew.
+
+    Args:
+        memory: Which one. A model that is given stays as it is.
+        content_text: The new text.
+        source_type: The new source type.
+        metadata: The new metadata, all of it.
+        expected_updated_at: The version that the change is meant for: the ``updated_at`` that was read. Without it,
+            whatever is stored is changed.
+
+    Returns:
+        The memory as it is stored now; its ``updated_at`` is later than before.
+
+    Raises:
+        ConflictError: It is of another version; nothing was written.
+        MemoryNotFoundError: This tenant has no such memory, or it is forgotten.
+        DuplicateMemoryError: Another memory of the agent has the text. The scope can only be undone from here on.
+        InvalidInputError: A value cannot be stored, or none is given.
+    """
+    memory_id = memory_id_of("memory", memory)
+    if content_text is None and source_type is None and metadata is None:
+        raise InvalidInputError("content_text", "or source_type or metadata must be given: there is nothing to change")
+    expected = None if expected_updated_at is None else check_aware("expected_updated_at", expected_updated_at)
+    changes = [
+        None if value is None else column_value(MemoryRecord, column, value)
+        for column, value in (("content_text", content_text), ("source_type", source_type), ("metadata", metadata))
+    ]
+    changes.insert(1, None if content_text is None else hash_content(content_text))
+    current_tenant()
+    row = await _UPDATE.fetch_row(memory_id, *changes, expected)
+    if row is None:
+        raise await _not_updated(memory_id, expected)
+    return model_from(MemoryRecord, row)
+
+
+async def forget(*memories: MemoryArgument) -> int:
+    """Forget memories: they are found and walked through no more, and come back with :func:`restore`.
+
+    Args:
+        *memories: Which ones, all or none of them. Models that are given are brought up to date.
+
+    Returns:
+        How many are forgotten from now on; those that were already do not count.
+
+    Raises:
+        MemoryNotFoundError: This tenant has one of them not; none was forgotten.
+    """
+    return await _change_all(_FORGET, memories)
+
+
+async def restore(*memories: MemoryArgument) -> int:
+    """Bring forgotten memories back, with their embeddings and edges.
+
+    Args:
+        *memories: Which ones, all or none of them. Models that are given are brought up to date.
+
+    Returns:
+        How many came back; those that were not forgotten do not count.
+
+    Raises:
+        MemoryNotFoundError: This tenant has one of them not; none came back.
+    """
+    return await _change_all(_RESTORE, memories)
+
+
+async def forget_where(**conditions: Unpack[Conditions]) -> int:
+    """Forget all memories that fulfil all conditions.
+
+    Args:
+        **conditions: Which ones, see :class:`memory_guild.conditions.Conditions`; at least one.
+
+    Returns:
+        How many are forgotten from now on.
+
+    Raises:
+        InvalidInputError: There is no condition, or one that cannot be used; nothing was forgotten.
+    """
+    if not narrows(conditions):
+        raise InvalidInputError("conditions", "are missing; without one, every memory of the tenant would be forgotten")
+    return len(await _FORGET_MATCHING.fetch(*condition_arguments(current_tenant(), conditions)))
+
+
+async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> int:
+    """Delete for good what was forgotten long ago, with all its embeddings and edges.
+
+    Args:
+        older_than: Since when, or for how long, a memory must have been forgotten; ``timedelta(0)`` for all of them.
+        batch_size: How many to delete with one statement, 1 to 10,000.
+
+    Returns:
+        How many memories were deleted. The scope's end makes it final.
+
+    Raises:
+        InvalidInputError: ``older_than`` is a naive datetime, negative or something else.
+    """
+    check_whole_number("batch_size", batch_size)
+    before = await _moment_of(older_than)
+    purged = 0
+    async for rows in _PURGEABLE.fetch_in_batches(current_tenant(), before, size=batch_size):
+        purged += len(await _PURGE.fetch([row["memory_id"] for row in rows], before))
+    return purged
+
+
+async def _moment_of(older_than: timedelta | datetime) -> datetime:
+    """The moment by the server's clock, which says when memories were forgotten."""
+    if not isinstance(older_than, timedelta):
+        return check_aware("older_than", older_than)
+    if older_than < timedelta(0):
+        raise InvalidInputError("older_than", "must not be negative")
+    row = await _AGO.fetch_row(min(older_than, _LONGEST_AGO))
+    assert row is not None
+    moment: datetime = row["moment"]
+    return moment
+
+
+async def _not_updated(memory_id: UUID, expected: datetime | None) -> Exception:
+    row = await _GET.fetch_row(memory_id)
+    if row is None or row["is_deleted"] or expected is None:
+        return MemoryNotFoundError(memory_id)
+    return ConflictError(memory_id, expected, row["updated_at"])
+
+
+async def _change_all(change: Statement, memories: tuple[MemoryArgument, ...]) -> int:
+    memory_ids = memory_ids_of("memories", memories)
+    current_tenant()
+    found = {row["memory_id"]: row for row in await _GET_MANY.fetch(memory_ids)}
+    if missing := [memory_id for memory_id in memory_ids if memory_id not in found]:
+        raise MemoryNotFoundError(*missing)
+    changed = {row["memory_id"]: row for row in await change.fetch(memory_ids)}
+    _bring_up_to_date(memories, found | changed)
+    return len(changed)
+
+
+def _bring_up_to_date(memories: Iterable[MemoryArgument], rows: Mapping[UUID, asyncpg.Record]) -> None:
+    for memory in memories:
+        if isinstance(memory, MemoryRecord):
+            row = rows[memory.memory_id]
+            memory.is_deleted = row["is_deleted"]
+            memory.deleted_at = row["deleted_at"]
+            memory.updated_at = row["updated_at"]

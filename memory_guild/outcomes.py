@@ -1,0 +1,108 @@
+"""What became of the items of a batch: a sequence that stays small however long the batch is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, overload
+from uuid import UUID
+
+from memory_guild.errors import MemoryGuildError
+from memory_guild.types import StoreOutcome
+
+_OUTCOMES = tuple(StoreOutcome)
+_CODES = {outcome: code for code, outcome in enumerate(_OUTCOMES)}
+_ID_BYTES = 16
+_NO_ID = bytes(_ID_BYTES)
+
+
+class ItemOutcome(NamedTuple):
+    """What became of one item.
+
+    Attributes:
+        outcome: Created, existing, restored or refused.
+        memory_id: The memory; None for a refused item.
+        error: Why it was refused, or None.
+    """
+
+    outcome: StoreOutcome
+    memory_id: UUID | None
+    error: MemoryGuildError | None
+
+
+class StoreReport(Sequence[ItemOutcome]):
+    """One outcome for each item, in the items' order, in 17 bytes an item.
+
+    Attributes:
+        errors: Why items were refused, by their numbers.
+    """
+
+    def __init__(self) -> None:
+        self.errors: dict[int, MemoryGuildError] = {}
+        self._codes = bytearray()
+        self._ids = bytearray()
+
+    @property
+    def created(self) -> int:
+        """How many items are new memories."""
+        return self._codes.count(_CODES[StoreOutcome.CREATED])
+
+    @property
+    def existing(self) -> int:
+        """How many were there already, or occurred earlier in the same batch."""
+        return self._codes.count(_CODES[StoreOutcome.EXISTING])
+
+    @property
+    def restored(self) -> int:
+        """How many were forgotten and are back."""
+        return self._codes.count(_CODES[StoreOutcome.RESTORED])
+
+    @property
+    def refused(self) -> int:
+        """How many could not be stored."""
+        return self._codes.count(_CODES[StoreOutcome.REFUSED])
+
+    def extend_to(self, count: int) -> None:
+        """Make room for items; what became of them is recorded later."""
+        missing = count - len(self._codes)
+        self._codes += bytes([_CODES[StoreOutcome.REFUSED]]) * missing
+        self._ids += _NO_ID * missing
+
+    def record(self, number: int, outcome: StoreOutcome, memory_id: UUID) -> None:
+        """Say what became of an item."""
+        self.errors.pop(number, None)  # of an attempt that was undone
+        self._codes[number] = _CODES[outcome]
+        self._ids[number * _ID_BYTES : (number + 1) * _ID_BYTES] = memory_id.bytes
+
+    def refuse(self, number: int, error: MemoryGuildError) -> None:
+        """Say that an item was refused."""
+        self._codes[number] = _CODES[StoreOutcome.REFUSED]
+        # A traceback would keep all that was at hand when the item was refused, thousands of others among it.
+        error.__cause__ = error.__context__ = None
+        self.errors[number] = error.with_traceback(None)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @overload
+    def __getitem__(self, index: int) -> ItemOutcome: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ItemOutcome]: ...
+
+    def __getitem__(self, index: int | slice) -> ItemOutcome | list[ItemOutcome]:
+        """The outcome of an item, or of several."""
+        numbers = range(len(self))[index]
+        return [self._at(number) for number in numbers] if isinstance(numbers, range) else self._at(numbers)
+
+    def __iter__(self) -> Iterator[ItemOutcome]:
+        return map(self._at, range(len(self)))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{outcome} {self._codes.count(code)}" for outcome, code in _CODES.items())
+        return f"<{type(self).__name__}: {counts}>"
+
+    def _at(self, number: int) -> ItemOutcome:
+        outcome = _OUTCOMES[self._codes[number]]
+        if outcome is StoreOutcome.REFUSED:
+            return ItemOutcome(outcome, None, self.errors.get(number))
+        return ItemOutcome(outcome, UUID(bytes=bytes(self._ids[number * _ID_BYTES : (number + 1) * _ID_BYTES])), None)

@@ -1,0 +1,101 @@
+-- Walks from the memories $2 of tenant $1 up to $3 hops along edges, forwards if $4, backwards if $5, of the types $6
+-- (NULL: all) and with a confidence of at least $7 (NULL: any; where nobody said, it counts as 1). Each memory comes
+-- once, at its smallest depth, by the path with the highest product of confidences; forgotten ones are not walked
+-- through. At most $8 memories are reached; with $9 the walk ends where it meets that memory, and the rows have no
+-- columns of the memories.
+-- A level is one row of arrays, so that what was seen is known as a whole and no level is walked twice.
+-- OFFSET 0: memories are looked up one by one. The planner, who does not know how few there are, might read the whole
+-- table.
+WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen_ids, is_cut) AS (
+    SELECT
+        0,
+        array_agg(memory_id),
+        array_agg(NULL::uuid),
+        array_agg(1::float8),
+        array_agg(CASE WHEN $9::uuid IS NULL THEN memory_records END),
+        array_agg(memory_id),
+        false
+    FROM memory_records
+    WHERE memory_id = ANY ($2::uuid[]) AND tenant_id = $1::varchar AND is_deleted IS NOT TRUE
+    HAVING count(*) > 0
+    UNION ALL
+    SELECT
+        level.depth + 1,
+        following.memory_ids[:budget.left],
+        following.parent_ids[:budget.left],
+        following.confidences[:budget.left],
+        following.memories[:budget.left],
+        level.seen_ids || following.memory_ids[:budget.left],
+        following.is_cut OR cardinality(following.memory_ids) > budget.left
+    FROM level
+    CROSS JOIN LATERAL (SELECT $8::int + cardinality($2) - cardinality(level.seen_ids) AS left) AS budget
+    CROSS JOIN LATERAL (
+        WITH edge AS MATERIALIZED (
+            -- A hub may have more edges than anyone wants to look at: a multiple of the budget is enough.
+            SELECT
+                ends.memory_id,
+                origin.memory_id AS parent_id,
+                -- A product too small for a float is an error to PostgreSQL; here it is 0.
+                CASE
+                    WHEN origin.confidence < 5e-324 / NULLIF(ends.confidence, 0) THEN 0
+                    ELSE origin.confidence * ends.confidence
+                END AS confidence
+            FROM unnest(level.memory_ids, level.confidences) AS origin (memory_id, confidence)
+            CROSS JOIN LATERAL (
+                SELECT target_memory_id AS memory_id, COALESCE(confidence_score, 1) AS confidence, relationship_type
+                FROM memory_relationships
+                WHERE $4::boolean AND source_memory_id = origin.memory_id
+                UNION ALL
+                SELECT source_memory_id, COALESCE(confidence_score, 1), relationship_type
+                FROM memory_relationships
+                WHERE $5::boolean AND target_memory_id = origin.memory_id
+            ) AS ends
+            WHERE
+                ($6::varchar[] IS NULL OR ends.relationship_type = ANY ($6))
+                AND ($7::float8 IS NULL OR ends.confidence >= $7)
+            LIMIT $8 * 50 + 1
+        ),
+
+        unseen AS (
+            SELECT DISTINCT ON (memory_id) *
+            FROM edge
+            WHERE NOT EXISTS (
+                SELECT FROM unnest(level.seen_ids) AS seen (memory_id) WHERE seen.memory_id = edge.memory_id
+            )
+            ORDER BY memory_id, confidence DESC, parent_id
+        ),
+
+        reached AS (
+            SELECT unseen.*, live.memory
+            FROM unseen
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN $9 IS NULL THEN memory_records END AS memory
+                FROM memory_records
+                WHERE memory_id = unseen.memory_id AND tenant_id = $1 AND is_deleted IS NOT TRUE
+                OFFSET 0
+            ) AS live
+            ORDER BY confidence DESC, memory_id
+            LIMIT budget.left + 1
+        )
+
+        -- In the order of what is reached: the surest first, so that what exceeds the budget is the least sure.
+        SELECT
+            array_agg(memory_id) AS memory_ids,
+            array_agg(parent_id) AS parent_ids,
+            array_agg(confidence) AS confidences,
+            array_agg(memory) AS memories,
+            (SELECT count(*) FROM edge) > $8 * 50 AS is_cut
+        FROM reached
+    ) AS following
+    WHERE
+        level.depth < $3::int
+        AND NOT level.is_cut
+        AND ($9::uuid IS NULL OR NOT $9 = ANY (level.memory_ids))
+        AND (following.memory_ids IS NOT NULL OR following.is_cut)
+)
+
+SELECT step.*, level.depth AS step_depth, (SELECT bool_or(is_cut) FROM level) AS is_cut
+FROM level
+CROSS JOIN LATERAL unnest(level.memory_ids, level.parent_ids, level.confidences, level.memories)
+    AS step (step_memory_id, step_parent_id, step_confidence)
+ORDER BY level.depth, step.step_confidence DESC, step.step_memory_id;

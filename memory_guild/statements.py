@@ -1,0 +1,184 @@
+"""Fixed statements whose rows become the models: the one mechanism behind the verbs.
+
+A statement stands in ``sql/<name>.sql``. It runs on the connection of the scope that the task is in, as the models'
+querysets do, and :func:`models_from` makes the models of its rows that a queryset would make of them, without the
+queryset's detours: the driver has decoded the columns already, only JSON and enums are left to convert.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import asyncpg
+
+from memory_guild.fields import ChoiceField, JsonObjectField
+from memory_guild.models import MemoryRecord, StrictModel
+from memory_guild.postgres import translate
+from memory_guild.scope import current_scope
+from memory_guild.sql import statement
+from memory_guild.transaction import ScopeTransaction
+
+Row: TypeAlias = asyncpg.Record | Mapping[str, Any]
+"""A row as the driver gives it, or its columns by name."""
+
+_Model = TypeVar("_Model", bound=StrictModel)
+
+
+class Stage(NamedTuple):
+    """A temporary table for rows that a statement reads.
+
+    Attributes:
+        table: Its name.
+        script: The statements that create it where it is missing, and empty it.
+    """
+
+    table: str
+    script: str
+
+
+class Statement:
+    """A statement with a name, and how it is planned.
+
+    Args:
+        name: That of its file in ``sql/``.
+        planned_for_values: True for lists, searches and counts: which plan is good depends on the tenant. A statement
+            that finds its rows by key has one plan for all tenants, and planning it anew would cost as much as running.
+        along_an_index: True where there is an index that has the whole order of the list.
+    """
+
+    def __init__(self, name: str, *, planned_for_values: bool = False, along_an_index: bool = False) -> None:
+        self._name = name
+        self._planned_for_values = planned_for_values
+        self._along_an_index = along_an_index
+
+    @property
+    def text(self) -> str:
+        """The SQL."""
+        return statement(self._name)
+
+    async def fetch(self, *arguments: Any) -> list[asyncpg.Record]:
+        """Run it in the current scope; the rows.
+
+        Raises:
+            MemoryGuildError: The database refused it, or the scope has ended.
+        """
+        transaction = current_scope().transaction
+        if self._planned_for_values:
+            await transaction.plan_for_values(along_an_index=self._along_an_index)
+        try:
+            async with transaction.acquire_connection():
+                return await transaction.session.connection.fetch(self.text, *arguments)
+        except asyncpg.PostgresError as error:
+            raise translate(error) or error from None
+
+    async def fetch_staged(self, stage: Stage, rows: Sequence[Sequence[Any]], *arguments: Any) -> list[asyncpg.Record]:
+        """Copy rows into a temporary table and run the statement on it, with nothing in between; the rows.
+
+        Args:
+            stage: The table. Row-level security refuses a COPY into any other.
+            rows: What to copy.
+            *arguments: The statement's.
+
+        Raises:
+            MemoryGuildError: The database refused it, or the scope has ended.
+        """
+        transaction = current_scope().transaction
+        connection = transaction.session.connection
+        try:
+            async with transaction.acquire_connection():
+                await connection.execute(stage.script)
+                await connection.copy_records_to_table(stage.table, records=rows)
+                return await connection.fetch(self.text, *arguments)
+        except asyncpg.PostgresError as error:
+            raise translate(error) or error from None
+
+    async def fetch_in_batches(self, *arguments: Any, size: int) -> AsyncIterator[list[asyncpg.Record]]:
+        """Run it in the current scope with a cursor, which other statements may come between.
+
+        Yields:
+            The rows as they were at the beginning, ``size`` of them at a time.
+
+        Raises:
+            MemoryGuildError: The database refused it, or the scope has ended.
+        """
+        transaction = current_scope().transaction
+        if self._planned_for_values:
+            await transaction.plan_for_values()
+        cursor: Any = None
+        rows: list[asyncpg.Record] = []
+        while cursor is None or len(rows) == size:
+            try:
+                async with transaction.acquire_connection():
+                    cursor = cursor or await self._cursor(transaction, arguments)
+                    rows = await cursor.fetch(size)
+            except asyncpg.PostgresError as error:
+                raise translate(error) or error from None
+            if rows:
+                yield rows
+
+    async def _cursor(self, transaction: ScopeTransaction, arguments: Sequence[Any]) -> Any:
+        # By default the driver gives the statement a name and leaves it prepared. Behind a pooler it would meet that of
+        # another process, since each counts them from 1 on.
+        prepared = await transaction.session.connection.prepare(self.text, name="")
+        return await prepared.cursor(*arguments)
+
+    async def fetch_row(self, *arguments: Any) -> asyncpg.Record | None:
+        """Run it in the current scope; its row, or None."""
+        rows = await self.fetch(*arguments)
+        return rows[0] if rows else None
+
+
+def model_from(model: type[_Model], columns: Row) -> _Model:
+    """The model of a row: every column as the driver gave it, but for JSON and enums.
+
+    Source: ``tortoise.Model._init_from_db``, whose instances are equal to these in every attribute.
+    """
+    instance = model.__new__(model)
+    attributes = instance.__dict__
+    attributes.update(columns.items())
+    for column, convert in _conversions(model):
+        if (value := attributes[column]) is not None:
+            attributes[column] = convert(value)
+    attributes["_partial"] = False
+    attributes["_saved_in_db"] = True
+    attributes["_custom_generated_pk"] = True
+    attributes["_await_when_save"] = {}
+    return instance
+
+
+def split_row(model: type[_Model], row: Row, others: Sequence[str]) -> tuple[_Model, list[Any]]:
+    """The model of a row that has more than the model's columns, and the values of those others."""
+    instance = model_from(model, row)
+    take = instance.__dict__.pop
+    return instance, [take(name) for name in others]
+
+
+def models_from(model: type[_Model], rows: Iterable[Row]) -> list[_Model]:
+    """The models of several rows, in the rows' order."""
+    return [model_from(model, row) for row in rows]
+
+
+def memories_from(rows: Iterable[Row]) -> list[MemoryRecord]:
+    """The memories of several rows."""
+    return models_from(MemoryRecord, rows)
+
+
+_decode = json.JSONDecoder().raw_decode  # json.loads would look for an encoding, and for what may follow
+
+
+def _read_json(text: str) -> Any:
+    return _decode(text)[0]
+
+
+@cache
+def _conversions(model: type[StrictModel]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    conversions: list[tuple[str, Callable[[Any], Any]]] = []
+    for column, field in model._meta.fields_map.items():
+        if isinstance(field, JsonObjectField):
+            conversions.append((column, _read_json))
+        elif isinstance(field, ChoiceField):
+            conversions.append((column, {str(member): member for member in field.choices}.__getitem__))
+    return tuple(conversions)

@@ -1,0 +1,89 @@
+"""The one statement that walks along edges, and which edges it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from memory_guild.arguments import check_choice, check_whole_number, column_value, column_values, current_tenant
+from memory_guild.errors import InvalidInputError, MemoryNotFoundError
+from memory_guild.models import MemoryRelationship
+from memory_guild.statements import Statement
+from memory_guild.types import Direction, RelationshipType
+
+Types: TypeAlias = RelationshipType | str | Collection[RelationshipType | str] | None
+"""Which types of edges are followed: one or several; None for all."""
+
+MAX_HOPS = 100
+
+STEP_COLUMNS = ("step_memory_id", "step_parent_id", "step_confidence", "step_depth", "is_cut")
+"""What the rows of the walk have beside the memory's columns."""
+
+_TRAVERSE = Statement("traverse_memories")
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Which edges are followed, as arguments of the statements."""
+
+    outgoing: bool
+    incoming: bool
+    types: list[str] | None
+    min_confidence: float | None
+
+    @classmethod
+    def checked(cls, direction: Direction | str, types: Types, min_confidence: float | None) -> Follow:
+        """Made of what a caller says.
+
+        Raises:
+            InvalidInputError: It cannot be used.
+        """
+        chosen = check_choice("direction", direction, Direction)
+        return cls(
+            chosen is not Direction.INCOMING,
+            chosen is not Direction.OUTGOING,
+            column_values(MemoryRelationship, "relationship_type", types),
+            checked_confidence(min_confidence),
+        )
+
+
+async def walk(
+    start_ids: Sequence[UUID], max_hops: int, follow: Follow, limit: int, target_id: UUID | None = None
+) -> list[asyncpg.Record]:
+    """The rows of the walk, by depth, each after its parent; those of the start are there too.
+
+    Raises:
+        MemoryNotFoundError: This tenant has one of the memories not, or it is forgotten.
+        InvalidInputError: An argument cannot be used.
+    """
+    check_whole_number("max_hops", max_hops, largest=MAX_HOPS)
+    check_whole_number("limit", limit)
+    start_ids = list(dict.fromkeys(start_ids))
+    rows = await _TRAVERSE.fetch(
+        current_tenant(),
+        start_ids,
+        max_hops,
+        follow.outgoing,
+        follow.incoming,
+        follow.types,
+        follow.min_confidence,
+        limit,
+        target_id,
+    )
+    found = {row["step_memory_id"] for row in rows if row["step_depth"] == 0}
+    if missing := [memory_id for memory_id in start_ids if memory_id not in found]:
+        raise MemoryNotFoundError(*missing)
+    return rows
+
+
+def checked_confidence(min_confidence: Any) -> float | None:
+    """A least confidence, 0 to 1, or None."""
+    try:
+        confidence: float | None = column_value(MemoryRelationship, "confidence_score", min_confidence)
+    except InvalidInputError as error:
+        raise InvalidInputError("min_confidence", error.reason) from None
+    return confidence
