@@ -25,8 +25,12 @@ class Report:
         self._lines.append(text)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table under its title; all columns but the first two are figures."""
+        """Print a table under its title."""
         self.write(f"\n## {title}\n")
+        self.rows(header, rows)
+
+    def rows(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table; all columns but the first two are figures."""
         widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
         rule = ["-" * width if column < 2 else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
         for row in (header, rule, *rows):

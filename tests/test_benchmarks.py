@@ -6,29 +6,39 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+from xml.etree import ElementTree
 
+import asyncpg
 import pytest
 
+from benchmarks.__main__ import BENCHMARKS, PEERS, Options
+from benchmarks.contexts import within
 from benchmarks.interleave import Comparison, Side, interleave
+from benchmarks.peers import Peer
 from benchmarks.report import verdict
-from benchmarks.tenancy_guards import GUARDS
-from benchmarks.tenancy_querysets import QUERYSETS
-from benchmarks.tenancy_statements import CARELESS_LIST, CHECKED_EDGES, DENSE_HOPS, LATEST_EDGES, STATEMENTS
+from benchmarks.server import new_database
+from benchmarks.tenancy.guards import GUARDS
+from benchmarks.tenancy.querysets import QUERYSETS
+from benchmarks.tenancy.statements import CARELESS_LIST, CHECKED_EDGES, DENSE_HOPS, LATEST_EDGES, STATEMENTS
+from benchmarks.verbs.bulk import Batch
+from benchmarks.verbs.memories import SMALLEST_LOAD, Known, Tenant, load
+from benchmarks.verbs.sides import opened, transactions
+from benchmarks.verbs.timing import OURS, Goal, Timing
 
 TENANTS = ("tiny", "middle", "giant")
 RATIO = re.compile(r"(\d+\.\d\d) \((\d+\.\d\d) to (\d+\.\d\d)\)")
 
 
-@pytest.fixture(scope="module")
-def tables(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
-    """What a quick run writes: the rows under each title."""
-    output = tmp_path_factory.mktemp("benchmark") / "tenancy.md"
-    command = [sys.executable, "-W", "error", "-m", "benchmarks.tenancy"]
+def run_quickly(module: str, server_url: str, *arguments: str) -> str:
+    """What a quick run prints."""
     root = Path(__file__).parent.parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MEMORY_GUILD_")}
     finished = subprocess.run(
-        [*command, "--quick", "--url", server_url, "--output", str(output)],
+        [sys.executable, "-W", "error", "-m", module, "--quick", "--url", server_url, *arguments],
         cwd=root,
         env=environment | {"PYTHONPATH": str(root)},
         capture_output=True,
@@ -36,19 +46,28 @@ def tables(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         timeout=300,
     )
     assert finished.returncode == 0, finished.stderr
-    assert output.read_text(encoding="utf-8") == finished.stdout
-    return read_tables(finished.stdout)
+    return finished.stdout
 
 
-def read_tables(text: str) -> dict[str, list[dict[str, str]]]:
+@pytest.fixture(scope="module")
+def tables(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
+    """The tenancy benchmark: the rows under each title."""
+    output = tmp_path_factory.mktemp("benchmark") / "tenancy.md"
+    printed = run_quickly("benchmarks.tenancy", server_url, "--output", str(output))
+    assert output.read_text(encoding="utf-8") == printed
     tables = {}
-    for section in text.split("\n## ")[1:]:
-        title, *lines = section.splitlines()
-        header, _, *rows = (
-            [cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("|")
-        )
-        tables[title.partition(":")[0].partition(",")[0]] = [dict(zip(header, row, strict=True)) for row in rows]
+    for section in printed.split("\n## ")[1:]:
+        title, _, text = section.partition("\n")
+        tables[title.partition(":")[0].partition(",")[0]] = read_rows(text)
     return tables
+
+
+def read_rows(text: str) -> list[dict[str, str]]:
+    """The rows of a text's only table."""
+    header, _, *rows = (
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("|")
+    )
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 @pytest.mark.parametrize(("title", "works"), [("SQL", STATEMENTS), ("ORM", QUERYSETS)])
@@ -106,6 +125,146 @@ def test_the_interval_holds_the_middle_of_the_ratios() -> None:
     comparison = Comparison.of([1.0] * 100, [float(number) for number in range(1, 101)])
     # Source: the binomial distribution; the 41st and the 60th of 100 hold the median with 94.3 %, these with 96.5 %.
     assert (comparison.low, comparison.high) == (40, 61)
+
+
+@pytest.fixture(scope="module")
+def printed(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the benchmark of the verbs prints."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    output, plot = folder / "verbs.md", folder / "verbs.svg"
+    printed = run_quickly("benchmarks", server_url, "--output", str(output), "--plot", str(plot))
+    assert output.read_text(encoding="utf-8") == printed
+    picture = ElementTree.parse(plot).getroot()
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    return printed
+
+
+def test_every_work_is_measured_beside_every_peer(printed: str) -> None:
+    found: dict[str, dict[str, str]] = {}
+    for row in read_rows(printed):
+        if row["work"]:
+            goals = found[row["work"]] = {}
+        goals[row["beside"]] = row["goal"]
+    orms = ["Tortoise", "SQLAlchemy", "Django"]
+    bulk = {"COPY by a superuser": "speed at least 0.75"} | dict.fromkeys(
+        ["SQLAlchemy", "Django", "Tortoise", "LangGraph"], "speed at least 1"
+    )
+    walk = (
+        {"raw asyncpg": "time at most 1.15"} | dict.fromkeys(orms, "speed at least 2") | {"raw asyncpg, ids only": ""}
+    )
+    twice = dict.fromkeys(["SQLAlchemy", "Django"], "speed at least 2")
+    assert found == {
+        "get, in an open scope": {"raw asyncpg": "time at most 1.6"} | dict.fromkeys(orms, ""),
+        "scope + one get": dict.fromkeys(["raw asyncpg", *orms, "LangGraph"], "") | twice,
+        "newest 50 with embeddings and edges": {"raw asyncpg": "time at most 1.5"} | dict.fromkeys(orms, ""),
+        "traverse, 3 hops, typical, outgoing": walk,
+        "traverse, 3 hops, hub, outgoing": walk,
+        "traverse, 3 hops, typical, both": walk,
+        "traverse, 3 hops, hub, both": walk,
+        "remember, a fresh text": {"the raw statement": "time at most 1.25"},
+        "remember, a duplicate": {"an upsert by hand": "time at most 0.6"},
+        "remember_many, 400 records": bulk,
+        "remember_many, 1,000 records": bulk,
+        "32 tasks, 80 % reads, 20 % writes": {
+            "raw asyncpg": "speed at least 0.9",
+            "raw asyncpg, COMMIT and reset in one": "speed at least 0.9",
+            "LangGraph": "speed at least 2",
+        },
+        "20,000 records streamed, peak memory": {"": "under 300 MB"},
+        "20,000 records streamed, throughput of the last tenth": {"": "at least 0.6"},
+        "20,000 records streamed, in all": {"": ""},
+        "newest 50, all old, 40,000 rows, the specification's indexes": {"": "at most 2,000 pages"},
+        "newest 50, all old, 40,000 rows, the optional indexes": {"": "at most 60 pages"},
+    }
+
+
+def test_every_row_has_its_figures(printed: str) -> None:
+    for row in read_rows(printed):
+        assert row["verdict"] in ({"pass", "FAIL"} if row["goal"] else {""}), row
+        if not row["beside"]:
+            assert re.search(r"\d", row["ours"]), row
+            continue
+        kind, _, figures = row["ratio (95 %)"].partition(" ")
+        found = RATIO.fullmatch(figures)
+        assert found is not None, row
+        assert kind == row["goal"].partition(" ")[0] or (kind, row["goal"]) == ("speed", "")
+        ratio, low, high = map(float, found.groups())
+        assert 0 < low <= ratio <= high, row
+
+
+def test_the_versions_are_printed(printed: str) -> None:
+    for name, package in PEERS.items():
+        assert f"{name} {version(package)}" in printed
+    assert re.search(r"PostgreSQL 1[5-9]\.\d+ \(fsync \w+, shared_buffers \w+\), Python 3", printed)
+
+
+def test_some_of_the_benchmarks_run_in_their_own_order() -> None:
+    options = Options.parse(["--only", "stream", "--only", "get"])
+    assert list(options.names) == ["get", "stream"]
+    assert list(Options.parse([]).names) == list(BENCHMARKS)
+    with pytest.raises(SystemExit):
+        Options.parse(["--only", "nothing"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "expected"),
+    [("time", 1.5, "pass"), ("time", 1.51, "FAIL"), ("speed", 0.5, "pass"), ("speed", 0.51, "FAIL")],
+)
+def test_a_goal_is_a_limit_of_time_or_of_speed(kind: Literal["time", "speed"], ours: float, expected: str) -> None:
+    goal = Goal(kind, 1.5 if kind == "time" else 2)
+    (row,) = Timing("work", {OURS: [ours] * 9, "theirs": [1.0] * 9}, {"theirs": goal}).rows()
+    assert row[-1] == expected
+
+
+def test_a_tenth_of_a_batch_is_stored_already_or_twice_in_it() -> None:
+    stored = [Known(UUID(int=number), f"agent-{number % 3}", f"Known {number}", "") for number in range(50)]
+    batch = Batch.draw(7, count=1000, tenant_id="tenant", stored=stored)
+    texts = [item["content_text"] for item in batch.items]
+    new = {item["content_text"] for item in batch.new}
+    before = {memory.content_text for memory in stored}
+    assert (len(texts), len(new), len(new | before)) == (1000, 900, 950)
+    assert len([text for text in texts if text in before]) == 50
+    assert set(texts) - before == new
+    assert batch == Batch.draw(7, count=1000, tenant_id="tenant", stored=stored)
+
+
+async def test_all_sides_read_the_same(server_url: str) -> None:
+    async with new_database(server_url) as url:
+        memories = await load(url, SMALLEST_LOAD)
+        async with opened(url) as peers:
+            for tenant, start in (
+                (memories.typical, memories.typical.memory_ids[0]),
+                (memories.hub_tenant, memories.hub),
+            ):
+                async with transactions(peers.all, tenant.tenant_id):
+                    found = [await answers(peer, tenant, start) for peer in peers.all]
+                    ids_only = await within(
+                        peers.by_hand.context, peers.by_hand.hop_ids(tenant.tenant_id, start, "both", 10_000)
+                    )
+                assert all(answer == found[0] for answer in found)
+                newest, along, either_way = found[0]
+                assert len(newest) == 50
+                assert 0 < len(along) < len(either_way)
+                assert {row["memory_id"] for row in ids_only} == either_way
+
+
+async def answers(peer: Peer, tenant: Tenant, start: UUID) -> tuple[list[UUID], set[UUID], set[UUID]]:
+    """The ids that a peer reads: the newest, and those up to three hops away, along the edges and either way."""
+
+    async def read() -> tuple[list[UUID], set[UUID], set[UUID]]:
+        newest = [id_of(memory) for memory in await peer.newest(tenant.tenant_id)]
+        along = await peer.hops(tenant.tenant_id, start, "outgoing", 10_000)
+        either_way = await peer.hops(tenant.tenant_id, start, "both", 10_000)
+        assert id_of(await peer.get(tenant.tenant_id, start)) == start
+        return newest, set(map(id_of, along)), set(map(id_of, either_way))
+
+    return await within(peer.context, read())
+
+
+def id_of(found: Any) -> UUID:
+    if isinstance(found, dict | asyncpg.Record):
+        return UUID(int=found["memory_id"].int)
+    return UUID(int=getattr(found, "memory", found).memory_id.int)
 
 
 async def test_the_sides_take_turns_at_going_first() -> None:

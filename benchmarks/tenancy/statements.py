@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from benchmarks.memories import Tenant
+from benchmarks.tenancy.memories import Tenant
 
 Arguments: TypeAlias = list[Any]
 Draw: TypeAlias = Callable[[Tenant, random.Random, int], list[Arguments]]

@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.arms import Arm, HandArm, ScopeArm, both_arms, within
+from benchmarks.contexts import OpenScope, within
 from benchmarks.interleave import Comparison, Side, interleave, timed
-from benchmarks.memories import SMALLEST_LOAD, Memories, Tenant, load, vacuum
 from benchmarks.report import Report, duration, ratio, verdict
 from benchmarks.server import new_database, server, versions
-from benchmarks.tenancy_guards import GUARDS, measure_guards
-from benchmarks.tenancy_opening import measure_openings
-from benchmarks.tenancy_querysets import QUERYSETS
-from benchmarks.tenancy_statements import (
+from benchmarks.tenancy.arms import Arm, HandArm, both_arms
+from benchmarks.tenancy.guards import GUARDS, measure_guards
+from benchmarks.tenancy.memories import SMALLEST_LOAD, Memories, Tenant, load, vacuum
+from benchmarks.tenancy.opening import measure_openings
+from benchmarks.tenancy.querysets import QUERYSETS
+from benchmarks.tenancy.statements import (
     CARELESS_LIST,
     CHECKED_EDGES,
     DENSE_HOPS,
@@ -77,7 +78,7 @@ class Options:
         return cls(given.memories, given.rounds, min(10_000, given.memories // 4), given.url, given.output)
 
 
-async def measure(work: Work, tenant: Tenant, hand: HandArm, scope: ScopeArm, rounds: int) -> Comparison:
+async def measure(work: Work, tenant: Tenant, hand: HandArm, scope: OpenScope, rounds: int) -> Comparison:
     """Do some work in both arms, in several transactions that are undone."""
     chance = random.Random(f"{work.name} {tenant.tenant_id}")
     hand.plan_cache_mode = work.plan_cache_mode
@@ -93,7 +94,7 @@ async def measure(work: Work, tenant: Tenant, hand: HandArm, scope: ScopeArm, ro
 
 
 async def _one_transaction_each(
-    work: Work, tenant: Tenant, hand: HandArm, scope: ScopeArm, rounds: int, chance: random.Random
+    work: Work, tenant: Tenant, hand: HandArm, scope: OpenScope, rounds: int, chance: random.Random
 ) -> list[list[float]]:
     arguments = work.draw(tenant, chance, _WARM_UP_ROUNDS + rounds)
 
@@ -198,13 +199,13 @@ class TenancyBenchmark:
             rows.insert(0, _row(tiny, CARELESS_LIST, await self._measure(CARELESS_LIST, tiny, arms)))
         self._report.table("Beside the goals: what by hand goes wrong, and where isolation costs more", _ARMS, rows)
 
-    async def _measure(self, work: Work, tenant: Tenant, arms: tuple[HandArm, ScopeArm]) -> Comparison:
+    async def _measure(self, work: Work, tenant: Tenant, arms: tuple[HandArm, OpenScope]) -> Comparison:
         comparison = await measure(work, tenant, *arms, self._rounds)
         if work.writes:
             await vacuum(self._url)
         return comparison
 
-    async def _serve_every_tenant(self, hand: HandArm, scope: ScopeArm) -> None:
+    async def _serve_every_tenant(self, hand: HandArm, scope: OpenScope) -> None:
         for tenant in self._memories.tenants:
             await measure(CARELESS_LIST, tenant, hand, scope, 1)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from benchmarks.interleave import Comparison, Side, interleave
-from benchmarks.memories import SCHEMA, Memories, Tenant
+from benchmarks.tenancy.memories import SCHEMA, Memories, Tenant
 
 _NO_POLICY = "ALTER POLICY tenant_isolation ON memory_relationships WITH CHECK (true);"
 

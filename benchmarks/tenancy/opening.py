@@ -6,16 +6,16 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
 
-from benchmarks.arms import open_arm, within
+from benchmarks.contexts import open_context, within
 from benchmarks.interleave import Comparison, Side, interleave, timed
-from benchmarks.memories import Tenant
-from benchmarks.round_trips import arguments, counted
-from benchmarks.tenancy_statements import NEWEST, POINT_READ
+from benchmarks.tenancy.memories import Tenant
+from benchmarks.tenancy.round_trips import arguments, counted
+from benchmarks.tenancy.statements import NEWEST, POINT_READ
 from memory_guild.settings import Settings
 from memory_guild.tenancy import tenant_scope
 
@@ -101,7 +101,7 @@ async def _both(settings: Settings) -> AsyncIterator[list[tuple[Context, _Work]]
     """By hand on a raw pool with asyncpg's own reset, and in a scope."""
     async with (
         asyncpg.create_pool(**arguments(settings), min_size=1, max_size=1) as pool,
-        open_arm(settings) as context,
+        open_context(replace(settings, pool_min=1, pool_max=1).tortoise_config()) as context,
     ):
 
         async def by_hand(inside: Inside, tenant: Tenant, number: int) -> None:

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from benchmarks.by_hand import Memory, Relationship
-from benchmarks.tenancy_statements import (
+from benchmarks.tenancy.by_hand import Memory, Relationship
+from benchmarks.tenancy.statements import (
     HOPS,
     Arguments,
     Run,
