@@ -22,7 +22,8 @@ async def get(setting: Setting) -> list[Timing]:
         peers.by_hand.connection = peers.ours.connection
         all_sides = sides(peers.all, get_one)
         goals = {peers.by_hand.name: Goal("time", 1.6)}
-        return [await take_turns("get, in an open scope", all_sides, scale.rounds, scale.warm_up, goals)]
+        work = "get, in an open scope"
+        return [await take_turns(work, all_sides, scale.rounds, scale.warm_up, goals, calls=scale.calls)]
 
 
 async def scope(setting: Setting) -> list[Timing]:
@@ -42,7 +43,8 @@ async def scope(setting: Setting) -> list[Timing]:
     ):
         all_sides = sides(peers.all, get_alone) | {store.name: Side(timed(get_item), store.context)}
         goals = {"SQLAlchemy": Goal("speed", 2), "Django": Goal("speed", 2)}
-        return [await take_turns("scope + one get", all_sides, scale.rounds, scale.warm_up, goals)]
+        work = "scope + one get"
+        return [await take_turns(work, all_sides, scale.rounds, scale.warm_up, goals, calls=scale.calls)]
 
 
 async def newest(setting: Setting) -> list[Timing]:
@@ -57,9 +59,9 @@ async def newest(setting: Setting) -> list[Timing]:
         all_sides = sides(peers.all, read)
         goals = {peers.by_hand.name: Goal("time", 1.5)}
         work = "newest 50 with embeddings and edges"
-        return [await take_turns(work, all_sides, scale.slow_rounds, scale.warm_up, goals)]
+        return [await take_turns(work, all_sides, scale.slow_rounds, scale.warm_up, goals, calls=scale.calls)]
 
 
 async def _drawn(setting: Setting) -> list[Known]:
-    """A memory for every round."""
-    return await known(setting.url, setting.memories.typical, setting.scale.warm_up + setting.scale.rounds)
+    """A memory for every call."""
+    return await known(setting.url, setting.memories.typical, setting.scale.numbers)

@@ -17,7 +17,7 @@ from benchmarks.verbs.timing import Goal, Timing, take_turns
 async def remember(setting: Setting) -> list[Timing]:
     """Everything on one connection, in one scope that is undone."""
     tenant, scale = setting.memories.typical, setting.scale
-    stored = await known(setting.url, tenant, scale.warm_up + scale.rounds)
+    stored = await known(setting.url, tenant, scale.numbers)
     async with connect(setting.url) as ours, transactions([ours], tenant.tenant_id):
         return [
             await _fresh(ours, tenant.tenant_id, scale),
@@ -27,7 +27,7 @@ async def remember(setting: Setting) -> list[Timing]:
 
 async def _fresh(ours: MemoryGuildPeer, tenant_id: str, scale: Scale) -> Timing:
     work, by_hand = "remember, a fresh text", "the raw statement"
-    rows = raw.rows([_item(tenant_id, "by hand", number) for number in range(scale.warm_up + scale.rounds)])
+    rows = raw.rows([_item(tenant_id, "by hand", number) for number in range(scale.numbers)])
 
     async def in_scope(number: int) -> object:
         return await ours.remember(_item(tenant_id, "in a scope", number))
@@ -36,7 +36,7 @@ async def _fresh(ours: MemoryGuildPeer, tenant_id: str, scale: Scale) -> Timing:
         return await ours.connection.fetchrow(raw.REMEMBER, *rows[number], True)
 
     sides = {ours.name: Side(timed(in_scope), ours.context), by_hand: Side(timed(store), ours.context)}
-    return await take_turns(work, sides, scale.rounds, scale.warm_up, {by_hand: Goal("time", 1.25)})
+    return await take_turns(work, sides, scale.rounds, scale.warm_up, {by_hand: Goal("time", 1.25)}, calls=scale.calls)
 
 
 async def _duplicate(ours: MemoryGuildPeer, tenant_id: str, stored: Sequence[Known], scale: Scale) -> Timing:
@@ -54,7 +54,7 @@ async def _duplicate(ours: MemoryGuildPeer, tenant_id: str, stored: Sequence[Kno
         return await ours.connection.fetchrow(raw.UPSERT, *rows[number])
 
     sides = {ours.name: Side(timed(in_scope), ours.context), by_hand: Side(timed(upsert), ours.context)}
-    return await take_turns(work, sides, scale.rounds, scale.warm_up, {by_hand: Goal("time", 0.6)})
+    return await take_turns(work, sides, scale.rounds, scale.warm_up, {by_hand: Goal("time", 0.6)}, calls=scale.calls)
 
 
 def _item(tenant_id: str, side: str, number: int) -> Item:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal, TypeAlias
 
-from benchmarks.interleave import Comparison, Side, interleave
+from benchmarks.interleave import Comparison, Measure, Side, interleave
 from benchmarks.report import duration, ratio
 
 OURS = "Memory Guild"
@@ -102,20 +102,30 @@ Measurement: TypeAlias = Timing | Figure
 
 
 async def take_turns(
-    work: str, sides: Mapping[str, Side], rounds: int, warm_up: int, goals: Mapping[str, Goal]
+    work: str, sides: Mapping[str, Side], rounds: int, warm_up: int, goals: Mapping[str, Goal], *, calls: int = 1
 ) -> Timing:
     """Measure the sides in one interleaved run.
 
     Args:
         work: What they do.
-        sides: The sides by name; each is given the round's number, from 0 on, warm-up rounds included.
+        sides: The sides by name; each is given a number, from 0 on, for each call, warm-up rounds included.
         rounds: How many rounds.
         warm_up: How many rounds before those: from its sixth execution on a statement may have a plan that is kept.
         goals: What the package should reach beside whom.
+        calls: How often a side does it in one round, for what is so quick that a single call would mostly measure the
+            processor's caches, which the sides before have filled.
     """
-    await interleave(list(sides.values()), warm_up)
-    seconds = await interleave(list(sides.values()), rounds, first=warm_up)
+    in_rounds = [Side(_mean(side.measure, calls), side.context) for side in sides.values()]
+    await interleave(in_rounds, warm_up)
+    seconds = await interleave(in_rounds, rounds, first=warm_up)
     return Timing(work, dict(zip(sides, seconds, strict=True)), goals)
+
+
+def _mean(measure: Measure, calls: int) -> Measure:
+    async def several(number: int) -> float:
+        return sum([await measure(number * calls + call) for call in range(calls)]) / calls
+
+    return several
 
 
 def _verdict(is_met: bool) -> str:

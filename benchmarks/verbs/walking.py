@@ -21,7 +21,7 @@ _ONLY_IDS = "raw asyncpg, ids only"
 async def traverse(setting: Setting) -> list[Timing]:
     """From typical starts and from a hub, along the edges and either way."""
     scale, memories = setting.scale, setting.memories
-    drawn = await known(setting.url, memories.typical, scale.warm_up + scale.rounds)
+    drawn = await known(setting.url, memories.typical, scale.numbers)
     typical = [memory.memory_id for memory in drawn]
     hub = [memories.hub] * len(typical)
     timings = []
@@ -47,4 +47,5 @@ async def _walk(setting: Setting, peers: Opened, tenant: Tenant, starts: Sequenc
     goals = {by_hand.name: Goal("time", 1.15)} | {orm.name: Goal("speed", 2) for orm in peers.orms}
     async with transactions(peers.all, tenant.tenant_id):
         work = f"traverse, 3 hops, {'hub' if is_hub else 'typical'}, {direction}"
-        return await take_turns(work, all_sides, max(rounds, 1), setting.scale.warm_up, goals)
+        calls = 1 if is_hub else setting.scale.calls
+        return await take_turns(work, all_sides, max(rounds, 1), setting.scale.warm_up, goals, calls=calls)

@@ -1,4 +1,4 @@
--- Raises the confidence of each edge $1 to the score beside it in $2, where that is higher or nobody said.
+-- Raises the confidence of each edge $1 to the score beside it in $2, where that is higher or nobody said; returns which.
 UPDATE memory_relationships AS edge
 SET confidence_score = given.confidence_score
 FROM (
@@ -11,4 +11,5 @@ FROM (
 ) AS given
 WHERE
     edge.relationship_id = given.relationship_id
-    AND given.confidence_score > COALESCE(edge.confidence_score, -1);
+    AND given.confidence_score > COALESCE(edge.confidence_score, -1)
+RETURNING edge.relationship_id;
