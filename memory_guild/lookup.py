@@ -7,7 +7,7 @@ import binascii
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, TypeAlias, Unpack, get_args
+from typing import Any, NamedTuple, Unpack
 from uuid import UUID
 
 from memory_guild.arguments import MemoryArgument, check_whole_number, current_tenant, memory_id_of, memory_ids_of
@@ -16,11 +16,7 @@ from memory_guild.errors import InvalidInputError, MemoryNotFoundError
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.newest import BEGINNING, Position, newest
 from memory_guild.statements import Statement, memories_from, model_from, models_from
-
-Relation: TypeAlias = Literal["embeddings", "outgoing_edges", "incoming_edges"]
-"""A relation of a memory that can be read along with it."""
-
-ALL_RELATIONS: tuple[Relation, ...] = get_args(Relation)
+from memory_guild.types import RELATIONS, Relation
 
 _GET = Statement("get_memory")
 _GET_MANY = Statement("get_memories")
@@ -163,7 +159,7 @@ async def count(**conditions: Unpack[Conditions]) -> int:
     return number
 
 
-async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[Relation] = ALL_RELATIONS) -> None:
+async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[Relation] = RELATIONS) -> None:
     """Read relations of many memories, one statement each; ``memory.embeddings`` and so on are lists from then on.
 
     Edges of forgotten memories are read too, and those that lead to forgotten ones.

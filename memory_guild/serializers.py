@@ -38,9 +38,7 @@ from memory_guild.models import (
     StrictModel,
     hash_content,
 )
-
-RELATIONS = ("embeddings", "outgoing_edges", "incoming_edges")
-"""The relations of a memory."""
+from memory_guild.types import RELATIONS
 
 # The columns of a foreign key exist only once Tortoise has joined the models; a context of its own leaves no trace.
 with TortoiseContext():

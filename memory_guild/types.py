@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, TypeAlias, get_args
 
 NAME_MAX_LENGTH = 255
 """Characters in an ``agent_id``, ``tenant_id``, ``vector_id``, ``source_name`` or ``policy_name``."""
@@ -15,6 +16,13 @@ CHOICE_MAX_LENGTH = 50
 
 CONTENT_HASH_MAX_LENGTH = 64
 """Characters that ``content_hash`` can hold; an MD5 in hexadecimal takes 32."""
+
+
+Relation: TypeAlias = Literal["embeddings", "outgoing_edges", "incoming_edges"]
+"""A relation of a memory that can be read along with it."""
+
+RELATIONS: tuple[Relation, ...] = get_args(Relation)
+"""All relations of a memory."""
 
 
 class SourceType(StrEnum):

@@ -27,13 +27,12 @@ from memory_guild.models import (
     hash_content,
 )
 from memory_guild.serializers import (
-    RELATIONS,
     MemoryRecordCreate,
     MemoryRecordRead,
     MemoryRecordWithRelationsRead,
     MemoryRelationshipCreate,
 )
-from memory_guild.types import DataSourceType, RelationshipType, SourceType
+from memory_guild.types import RELATIONS, DataSourceType, RelationshipType, SourceType
 from tests.rows import SECRET, columns_of, transaction_statements, valid_row
 
 

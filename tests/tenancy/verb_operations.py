@@ -12,9 +12,10 @@ from typing import Any
 
 import memory_guild as guild
 from memory_guild.arguments import MemoryArgument
-from memory_guild.lookup import ALL_RELATIONS, _cursor_after
+from memory_guild.lookup import _cursor_after
 from memory_guild.models import MemoryRecord
 from memory_guild.serializers import MemoryRecordCreate, MemoryRelationshipCreate
+from memory_guild.types import RELATIONS
 from tests.tenancy.operations import Operation
 from tests.tenancy.worlds import OWN, OWN_TIME, SECRET, Aim
 
@@ -43,7 +44,7 @@ READS: dict[str, Callable[[MemoryArgument], Awaitable[Any]]] = {
     "get": guild.get,
     "get include_forgotten": lambda memory: guild.get(memory, include_forgotten=True),
     "get_many": lambda memory: guild.get_many([memory]),
-    "get_many beside own": lambda memory: guild.get_many([OWN[1], memory, OWN[0], memory], relations=ALL_RELATIONS),
+    "get_many beside own": lambda memory: guild.get_many([OWN[1], memory, OWN[0], memory], relations=RELATIONS),
     "get_many with relations": lambda memory: guild.get_many(
         [memory], include_forgotten=True, relations=("embeddings", "incoming_edges")
     ),
@@ -144,7 +145,7 @@ _FORGOTTEN_TOO = {"include_forgotten": True}
 
 BY_CONDITIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "find": guild.find,
-    "find with relations": lambda **conditions: guild.find(limit=10_000, relations=ALL_RELATIONS, **conditions),
+    "find with relations": lambda **conditions: guild.find(limit=10_000, relations=RELATIONS, **conditions),
     "find page by page": _pages,
     "find_all": _all,
     "count": guild.count,

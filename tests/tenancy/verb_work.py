@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import memory_guild as guild
-from memory_guild.lookup import ALL_RELATIONS
 from memory_guild.models import MemoryEmbedding, MemoryRecord
+from memory_guild.types import RELATIONS
 
 
 async def every_verb(name: str) -> set[str]:
@@ -52,7 +52,7 @@ async def _store(name: str) -> tuple[MemoryRecord, list[UUID]]:
 
 async def _read(first: MemoryRecord, others: list[UUID]) -> None:
     assert await guild.get(first.memory_id) == first
-    found = await guild.get_many([others[2], first], relations=ALL_RELATIONS)
+    found = await guild.get_many([others[2], first], relations=RELATIONS)
     assert [memory.memory_id for memory in found.memories] == [others[2], first.memory_id]
     assert [len(memory.embeddings) for memory in found.memories] == [0, 1]
     await guild.fetch_relations([first])

@@ -11,10 +11,10 @@ from tortoise.exceptions import NoValuesFetched
 from memory_guild.database import connect
 from memory_guild.errors import InvalidInputError
 from memory_guild.lifecycle import forget
-from memory_guild.lookup import ALL_RELATIONS, fetch_relations, find, get, get_many
+from memory_guild.lookup import fetch_relations, find, get, get_many
 from memory_guild.models import MemoryEmbedding, MemoryRecord
-from memory_guild.serializers import RELATIONS
 from memory_guild.tenancy import tenant_scope
+from memory_guild.types import RELATIONS
 from tests.tenancy.two_tenants import copied_database
 from tests.verbs.reading import Undone, ids_of, statements_of
 
@@ -53,13 +53,13 @@ async def graph(graph_url: str) -> AsyncIterator[None]:
 def related(memories: list[MemoryRecord]) -> list[dict[str, list[dict[str, Any]]]]:
     """Every attribute of every related row, memory by memory, in an order that does not depend on the statement."""
     return [
-        {name: [vars(row) for row in sorted(getattr(memory, name), key=lambda row: row.pk)] for name in ALL_RELATIONS}
+        {name: [vars(row) for row in sorted(getattr(memory, name), key=lambda row: row.pk)] for name in RELATIONS}
         for memory in memories
     ]
 
 
-def test_the_relations_are_those_of_the_serializers() -> None:
-    assert set(ALL_RELATIONS) == set(RELATIONS)
+def test_the_relations_are_those_of_the_model() -> None:
+    assert set(RELATIONS) == MemoryRecord._meta.backward_fk_fields
 
 
 @pytest.mark.parametrize("limit", [1, 40])
@@ -71,9 +71,9 @@ async def test_one_statement_for_each_relation_however_many_memories(graph: None
         async with statements_of(scope) as first:
             await find(limit=limit)
         async with statements_of(scope) as along:
-            await find(limit=limit, relations=ALL_RELATIONS)
+            await find(limit=limit, relations=RELATIONS)
         async with statements_of(scope) as by_id:
-            await get_many(memories, relations=ALL_RELATIONS)
+            await get_many(memories, relations=RELATIONS)
         async with statements_of(scope) as one:
             await fetch_relations(memories, ["embeddings"])
 
@@ -83,9 +83,9 @@ async def test_one_statement_for_each_relation_however_many_memories(graph: None
 
 async def test_they_are_what_prefetch_related_brings(graph: None) -> None:
     async with tenant_scope("acme"):
-        expected = await MemoryRecord.all().prefetch_related(*ALL_RELATIONS).order_by("-created_at")
-        found = (await find(limit=100, relations=ALL_RELATIONS)).memories
-        by_id = (await get_many(found, relations=iter(ALL_RELATIONS))).memories
+        expected = await MemoryRecord.all().prefetch_related(*RELATIONS).order_by("-created_at")
+        found = (await find(limit=100, relations=RELATIONS)).memories
+        by_id = (await get_many(found, relations=iter(RELATIONS))).memories
 
     assert found == by_id == expected
     assert related(found) == related(by_id) == related(expected)
@@ -96,7 +96,7 @@ async def test_they_are_what_prefetch_related_brings(graph: None) -> None:
 
 async def test_they_come_in_an_order(graph: None) -> None:
     async with tenant_scope("acme"):
-        memories = (await find(relations=ALL_RELATIONS)).memories
+        memories = (await find(relations=RELATIONS)).memories
 
     for memory in memories:
         models = [embedding.embedding_model for embedding in memory.embeddings]
@@ -111,7 +111,7 @@ async def test_a_memory_without_any_has_empty_lists(graph: None) -> None:
         (memory,) = (await find(limit=1)).memories
         await fetch_relations([memory])
 
-        for name in ALL_RELATIONS:
+        for name in RELATIONS:
             assert list(getattr(memory, name)) == []
 
 
