@@ -7,8 +7,9 @@ from memory_guild.graph import contradictions, neighbors, path, subgraph, traver
 from memory_guild.history import as_of, supersede
 from memory_guild.ingest import remember, remember_many
 from memory_guild.lifecycle import forget, forget_where, purge, restore, update
-from memory_guild.lookup import count, fetch_relations, find, find_all, get, get_many
+from memory_guild.lookup import count, find, find_all, get, get_many
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
+from memory_guild.related import fetch_relations
 from memory_guild.tenancy import admin_scope, tenant_scope
 from memory_guild.types import DataSourceType, Direction, RelationshipType, SourceType, StoreOutcome
 

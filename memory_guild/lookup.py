@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Unpack
+from typing import NamedTuple, Unpack
 from uuid import UUID
 
 from memory_guild.arguments import MemoryArgument, check_whole_number, current_tenant, memory_id_of, memory_ids_of
 from memory_guild.conditions import Conditions, condition_arguments
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError
-from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
+from memory_guild.models import MemoryRecord
 from memory_guild.newest import BEGINNING, Position, newest
-from memory_guild.statements import Statement, memories_from, model_from, models_from
-from memory_guild.types import RELATIONS, Relation
+from memory_guild.related import checked_relations, memories_with
+from memory_guild.statements import Statement, model_from
+from memory_guild.types import Relation
 
 _GET = Statement("get_memory")
 _GET_MANY = Statement("get_memories")
 _ALL = Statement("all_memories", planned_for_values=True)
 _COUNT = Statement("count_memories", planned_for_values=True)
-_RELATED = {
-    "embeddings": (Statement("embeddings_of_memories"), MemoryEmbedding, "memory_id"),
-    "outgoing_edges": (Statement("outgoing_edges_of_memories"), MemoryRelationship, "source_memory_id"),
-    "incoming_edges": (Statement("incoming_edges_of_memories"), MemoryRelationship, "target_memory_id"),
-}
 
 _ROWS_AT_ONCE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,15 +79,15 @@ async def get_many(
         memories: Which ones; one that is named twice is returned twice.
         include_forgotten: Whether forgotten ones are found too.
         relations: What to read along, such as ``("embeddings", "outgoing_edges")``.
+
+    Raises:
+        InvalidInputError: There is no such relation.
     """
+    names = checked_relations(relations)
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
-    found = {
-        memory.memory_id: memory
-        for memory in memories_from(await _GET_MANY.fetch(memory_ids))
-        if include_forgotten or not memory.is_deleted
-    }
-    await fetch_relations(list(found.values()), relations)
+    rows = [row for row in await _GET_MANY.fetch(memory_ids) if include_forgotten or not row["is_deleted"]]
+    found = {memory.memory_id: memory for memory in await memories_with(names, rows)}
     return FoundMemories(
         [found[memory_id] for memory_id in memory_ids if memory_id in found],
         [memory_id for memory_id in memory_ids if memory_id not in found],
@@ -119,11 +114,11 @@ async def find(
     Raises:
         InvalidInputError: A condition is unknown or cannot be used, or the cursor is none of ours.
     """
+    names = checked_relations(relations)
     check_whole_number("limit", limit)
     before = BEGINNING if cursor is None else _read_cursor(cursor)
     rows = await newest(condition_arguments(current_tenant(), conditions), before, limit + 1)
-    memories = memories_from(rows[:limit])
-    await fetch_relations(memories, relations)
+    memories = list(await memories_with(names, rows[:limit]))
     return Page(memories, _cursor_after(memories[-1]) if len(rows) > limit else None)
 
 
@@ -157,35 +152,6 @@ async def count(**conditions: Unpack[Conditions]) -> int:
     assert row is not None
     number: int = row["count"]
     return number
-
-
-async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[Relation] = RELATIONS) -> None:
-    """Read relations of many memories, one statement each; ``memory.embeddings`` and so on are lists from then on.
-
-    Edges of forgotten memories are read too, and those that lead to forgotten ones.
-
-    Args:
-        memories: Whose.
-        relations: Which; by default all three.
-
-    Raises:
-        InvalidInputError: There is no such relation.
-    """
-    names = list(relations)
-    for name in names:
-        if name not in _RELATED:
-            raise InvalidInputError("relations", f"there are only {', '.join(_RELATED)}")
-    current_tenant()
-    if not memories:
-        return
-    memory_ids = [memory.memory_id for memory in memories]
-    for name in names:
-        statement, model, column = _RELATED[name]
-        related: dict[UUID, list[Any]] = defaultdict(list)
-        for instance in models_from(model, await statement.fetch(memory_ids)):
-            related[getattr(instance, column)].append(instance)
-        for memory in memories:
-            getattr(memory, name)._set_result_for_query(related[memory.memory_id])
 
 
 def _cursor_after(memory: MemoryRecord) -> str:

@@ -11,8 +11,9 @@ from uuid import UUID
 import asyncpg
 from asyncpg.connection import LoggedQuery
 
-from memory_guild.lookup import count, fetch_relations, find, find_all, get, get_many
+from memory_guild.lookup import count, find, find_all, get, get_many
 from memory_guild.models import MemoryRecord
+from memory_guild.related import fetch_relations
 from memory_guild.scope import Scope
 from tests.index_builds import set_for_database
 from tests.tenancy.logins import connected

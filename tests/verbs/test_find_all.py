@@ -15,8 +15,9 @@ from memory_guild.conditions import condition_arguments
 from memory_guild.errors import ScopeClosedError, TenantNotSetError
 from memory_guild.ingest import remember
 from memory_guild.lifecycle import forget, forget_where, purge
-from memory_guild.lookup import count, fetch_relations, find, find_all, get
+from memory_guild.lookup import count, find, find_all, get
 from memory_guild.models import MemoryRecord
+from memory_guild.related import fetch_relations
 from memory_guild.statements import Statement
 from memory_guild.tenancy import tenant_scope
 from tests.verbs.reading import Undone, all_texts, texts_of

@@ -14,8 +14,9 @@ from memory_guild.database import connect
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError, ScopeClosedError, TenantNotSetError
 from memory_guild.ingest import remember
 from memory_guild.lifecycle import forget
-from memory_guild.lookup import count, fetch_relations, find, find_all, get, get_many
+from memory_guild.lookup import count, find, find_all, get, get_many
 from memory_guild.models import MemoryRecord
+from memory_guild.related import fetch_relations
 from memory_guild.tenancy import admin_scope, tenant_scope
 from tests.tenancy.two_tenants import ACME_1, ACME_2, ACME_3, BOLT_1, MISSING, copied_database
 from tests.verbs.reading import READS, Read, ids_of, statements_of

@@ -16,8 +16,9 @@ from asyncpg.connection import LoggedQuery
 from memory_guild import indexes, lookup
 from memory_guild.conditions import condition_arguments
 from memory_guild.database import connect
-from memory_guild.lookup import count, fetch_relations, find, get, get_many
+from memory_guild.lookup import count, find, get, get_many
 from memory_guild.models import MemoryRecord
+from memory_guild.related import fetch_relations
 from memory_guild.scope import Scope
 from memory_guild.statements import Statement
 from memory_guild.tenancy import tenant_scope

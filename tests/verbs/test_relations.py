@@ -11,8 +11,9 @@ from tortoise.exceptions import NoValuesFetched
 from memory_guild.database import connect
 from memory_guild.errors import InvalidInputError
 from memory_guild.lifecycle import forget
-from memory_guild.lookup import fetch_relations, find, get, get_many
+from memory_guild.lookup import find, get, get_many
 from memory_guild.models import MemoryEmbedding, MemoryRecord
+from memory_guild.related import fetch_relations
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RELATIONS
 from tests.tenancy.two_tenants import copied_database

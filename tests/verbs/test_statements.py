@@ -10,8 +10,9 @@ from tortoise.exceptions import OperationalError
 from tortoise.transactions import in_transaction
 
 from memory_guild.errors import ScopeAbortedError, StatementCanceledError
-from memory_guild.lookup import count, fetch_relations, find, find_all, get, get_many
+from memory_guild.lookup import count, find, find_all, get, get_many
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
+from memory_guild.related import fetch_relations
 from memory_guild.scope import Scope
 from memory_guild.serializers import (
     MemoryEmbeddingRead,

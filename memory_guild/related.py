@@ -1,0 +1,96 @@
+"""The relations of many memories: one statement each, and models are made while the server answers the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from tortoise.fields.relational import BackwardFKRelation, ReverseRelation
+
+from memory_guild.arguments import current_tenant
+from memory_guild.errors import InvalidInputError
+from memory_guild.models import MemoryRecord
+from memory_guild.statements import Row, Statement, memories_from, model_from
+from memory_guild.types import RELATIONS, Relation
+
+_RELATED = {
+    "embeddings": (Statement("embeddings_of_memories"), "memory_id"),
+    "outgoing_edges": (Statement("outgoing_edges_of_memories"), "source_memory_id"),
+    "incoming_edges": (Statement("incoming_edges_of_memories"), "target_memory_id"),
+}
+"""The statement of each relation, and the column that names the memory."""
+
+
+def checked_relations(relations: Iterable[Relation]) -> list[Relation]:
+    """The relations' names.
+
+    Raises:
+        InvalidInputError: There is no such relation.
+    """
+    names = list(relations)
+    for name in names:
+        if name not in _RELATED:
+            raise InvalidInputError("relations", f"there are only {', '.join(_RELATED)}")
+    return names
+
+
+async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[Relation] = RELATIONS) -> None:
+    """Read relations of many memories, one statement each; ``memory.embeddings`` and so on are lists from then on.
+
+    Edges of forgotten memories are read too, and those that lead to forgotten ones.
+
+    Args:
+        memories: Whose.
+        relations: Which; by default all three.
+
+    Raises:
+        InvalidInputError: There is no such relation.
+    """
+    names = checked_relations(relations)
+    current_tenant()
+    await _with_relations([memory.memory_id for memory in memories], names, lambda: memories)
+
+
+async def memories_with(relations: Sequence[Relation], rows: Sequence[Row]) -> Sequence[MemoryRecord]:
+    """The memories of several rows, with relations of theirs."""
+    return await _with_relations([row["memory_id"] for row in rows], relations, lambda: memories_from(rows))
+
+
+async def _with_relations(
+    memory_ids: list[UUID], relations: Sequence[Relation], make: Callable[[], Sequence[MemoryRecord]]
+) -> Sequence[MemoryRecord]:
+    if not memory_ids or not relations:
+        return make()
+    # They take turns on the scope's connection: whenever one has its rows, the next is already on its way.
+    reads = [asyncio.create_task(_RELATED[name][0].fetch(memory_ids)) for name in relations]
+    try:
+        await asyncio.sleep(0)  # the first one starts
+        memories = make()
+        for name, read in zip(relations, reads, strict=True):
+            _relate(memories, name, await read)
+    except BaseException:
+        for read in reads:
+            read.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+        raise
+    return memories
+
+
+def _relate(memories: Iterable[MemoryRecord], name: str, rows: Iterable[Row]) -> None:
+    """Make a relation one that was read, as prefetching does.
+
+    Source: ``tortoise.models._rfk_getter``, which looks for the relation in the memory first, and sets it the way a
+    memory has its text set.
+    """
+    relation = MemoryRecord._meta.fields_map[name]
+    assert isinstance(relation, BackwardFKRelation)
+    model, column = relation.related_model, _RELATED[name][1]
+    related: dict[UUID, list[Any]] = {memory.memory_id: [] for memory in memories}
+    for row in rows:
+        related[row[column]].append(model_from(model, row))
+    for memory in memories:
+        read = ReverseRelation(model, relation.relation_field, memory, "memory_id")
+        read._set_result_for_query(related[memory.memory_id])
+        memory.__dict__[f"_{name}"] = read
