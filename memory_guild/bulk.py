@@ -42,11 +42,11 @@ _STORE_STAGED = Statement("store_staged_memories")
 _STORED = Statement("stored_memories")
 _RESTORE = Statement("restore_memories")
 
-_FIRST_WINDOW = 2_000
+_FIRST_WINDOW = 500
 _LARGEST_WINDOW = 32_000
 _WINDOW_MAX_CHARACTERS = 16_000_000
-_ITEMS_AT_ONCE = 100
-_SETTLED_AT_ONCE = 500
+_ITEMS_AT_ONCE = 25
+_SETTLED_AT_ONCE = 100
 _MOST_IN_ARRAYS = 500
 _KEPT_MAX_CHARACTERS = 64_000_000
 _DRAFT_CHARACTERS = 300  # what a draft takes beside its texts, in bytes as in characters
