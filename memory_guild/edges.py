@@ -13,7 +13,7 @@ from memory_guild.errors import InvalidInputError, SelfReferenceError, Transacti
 from memory_guild.models import MemoryRelationship
 from memory_guild.retry import ATTEMPTS, retried
 from memory_guild.serializers import MemoryRelationshipCreate, invalid_input
-from memory_guild.statements import Row, Statement, split_row
+from memory_guild.statements import Row, Statement, split_rows
 from memory_guild.types import RelationshipType
 
 Edge: TypeAlias = MemoryRelationshipCreate | Mapping[str, Any]
@@ -84,7 +84,7 @@ async def relate(
     current_tenant()
     for _ in range(ATTEMPTS):
         if (row := await _RELATE.fetch_row(*key, confidence, increase)) is not None:
-            edge, (created,) = split_row(MemoryRelationship, row, ("created",))
+            edge, (created,) = next(split_rows(MemoryRelationship, [row], 1))
             return Related(edge, created)
     raise TransactionConflictError("the edge is stored and deleted by others all the time; run the scope again")
 

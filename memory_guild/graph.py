@@ -12,7 +12,7 @@ from uuid import UUID
 from memory_guild.arguments import MemoryArgument, check_whole_number, current_tenant, memory_id_of, memory_ids_of
 from memory_guild.errors import InvalidInputError, SearchLimitError
 from memory_guild.models import MemoryRecord, MemoryRelationship
-from memory_guild.statements import Statement, memories_from, models_from, split_row
+from memory_guild.statements import Statement, memories_from, models_from, split_rows
 from memory_guild.types import Direction
 from memory_guild.walk import STEP_COLUMNS, Follow, Types, checked_confidence, walk
 
@@ -171,12 +171,11 @@ async def traverse(
     rows = await walk([memory_id_of("start", start)], max_hops, follow, limit)
     paths: dict[UUID | None, tuple[UUID, ...]] = {None: ()}
     steps = []
-    for row in rows:
-        memory, (memory_id, parent_id, confidence, depth, is_cut) = split_row(MemoryRecord, row, STEP_COLUMNS)
+    for memory, (depth, _, memory_id, parent_id, confidence) in split_rows(MemoryRecord, rows, STEP_COLUMNS):
         paths[memory_id] = path_here = (*paths[parent_id], memory_id)
         if depth > 0:
             steps.append(Step(memory, depth, path_here, confidence))
-    return Traversal(steps, is_cut)
+    return Traversal(steps, rows[0]["is_cut"])
 
 
 async def path(
@@ -279,7 +278,7 @@ async def subgraph(
         raise InvalidInputError("start", "is missing; name at least one memory")
     follow = Follow.checked(direction, types, min_confidence)
     rows = await walk(memory_ids_of("start", start), max_hops, follow, limit)
-    memories = [split_row(MemoryRecord, row, STEP_COLUMNS)[0] for row in rows]
+    memories = [memory for memory, _ in split_rows(MemoryRecord, rows, STEP_COLUMNS)]
     memory_ids = [memory.memory_id for memory in memories]
     edges = await _EDGES_AMONG.fetch(memory_ids, follow.types, follow.min_confidence)
     return Subgraph(memories, models_from(MemoryRelationship, edges), rows[0]["is_cut"])

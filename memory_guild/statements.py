@@ -8,7 +8,7 @@ queryset's detours: the driver has decoded the columns already, only JSON and en
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -136,24 +136,22 @@ def model_from(model: type[_Model], columns: Row) -> _Model:
 
     Source: ``tortoise.Model._init_from_db``, whose instances are equal to these in every attribute.
     """
-    instance = model.__new__(model)
-    attributes = instance.__dict__
-    attributes.update(columns.items())
-    for column, convert in _conversions(model):
-        if (value := attributes[column]) is not None:
-            attributes[column] = convert(value)
-    attributes["_partial"] = False
-    attributes["_saved_in_db"] = True
-    attributes["_custom_generated_pk"] = True
-    attributes["_await_when_save"] = {}
-    return instance
+    return _made_of(model, columns.items())
 
 
-def split_row(model: type[_Model], row: Row, others: Sequence[str]) -> tuple[_Model, list[Any]]:
-    """The model of a row that has more than the model's columns, and the values of those others."""
-    instance = model_from(model, row)
-    take = instance.__dict__.pop
-    return instance, [take(name) for name in others]
+def split_rows(
+    model: type[_Model], rows: Sequence[asyncpg.Record], others: int
+) -> Iterator[tuple[_Model, tuple[Any, ...]]]:
+    """The models of rows that begin with other columns, each with the values of those.
+
+    Args:
+        model: The model.
+        rows: The rows of one statement.
+        others: How many columns are not the model's.
+    """
+    columns = list(rows[0].keys())[others:] if rows else []
+    for row in rows:
+        yield _made_of(model, zip(columns, row[others:], strict=True)), row[:others]
 
 
 def models_from(model: type[_Model], rows: Iterable[Row]) -> list[_Model]:
@@ -164,6 +162,20 @@ def models_from(model: type[_Model], rows: Iterable[Row]) -> list[_Model]:
 def memories_from(rows: Iterable[Row]) -> list[MemoryRecord]:
     """The memories of several rows."""
     return models_from(MemoryRecord, rows)
+
+
+def _made_of(model: type[_Model], columns: Iterable[tuple[str, Any]]) -> _Model:
+    instance = model.__new__(model)
+    attributes = instance.__dict__
+    attributes.update(columns)
+    for column, convert in _conversions(model):
+        if (value := attributes[column]) is not None:
+            attributes[column] = convert(value)
+    attributes["_partial"] = False
+    attributes["_saved_in_db"] = True
+    attributes["_custom_generated_pk"] = True
+    attributes["_await_when_save"] = {}
+    return instance
 
 
 _decode = json.JSONDecoder().raw_decode  # json.loads would look for an encoding, and for what may follow

@@ -20,8 +20,8 @@ Types: TypeAlias = RelationshipType | str | Collection[RelationshipType | str] |
 
 MAX_HOPS = 100
 
-STEP_COLUMNS = ("step_memory_id", "step_parent_id", "step_confidence", "step_depth", "is_cut")
-"""What the rows of the walk have beside the memory's columns."""
+STEP_COLUMNS = 5
+"""How many columns the rows of the walk have before the memory's: depth, whether it was cut, id, parent, confidence."""
 
 _TRAVERSE = Statement("traverse_memories")
 

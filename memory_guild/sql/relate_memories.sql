@@ -23,8 +23,8 @@ raised AS (
     RETURNING *
 )
 
-SELECT *, true AS created FROM stored
+SELECT true AS created, * FROM stored
 UNION ALL
-SELECT *, false AS created FROM raised
+SELECT false, * FROM raised
 UNION ALL
-SELECT *, false AS created FROM present WHERE ($5 AND $4 > COALESCE(confidence_score, -1)) IS NOT TRUE;
+SELECT false, * FROM present WHERE ($5 AND $4 > COALESCE(confidence_score, -1)) IS NOT TRUE;

@@ -30,6 +30,6 @@ stored AS (
     RETURNING *
 )
 
-SELECT *, CASE WHEN created_at = updated_at THEN 'created' ELSE 'restored' END AS outcome, true AS same_text FROM stored
+SELECT CASE WHEN created_at = updated_at THEN 'created' ELSE 'restored' END AS outcome, true AS same_text, * FROM stored
 UNION ALL
-SELECT *, 'existing', content_text = $4 FROM present WHERE NOT EXISTS (SELECT FROM stored);
+SELECT 'existing', content_text = $4, * FROM present WHERE NOT EXISTS (SELECT FROM stored);

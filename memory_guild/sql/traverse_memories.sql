@@ -94,7 +94,7 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
         AND (following.memory_ids IS NOT NULL OR following.is_cut)
 )
 
-SELECT step.*, level.depth AS step_depth, (SELECT bool_or(is_cut) FROM level) AS is_cut
+SELECT level.depth AS step_depth, (SELECT bool_or(is_cut) FROM level) AS is_cut, step.*
 FROM level
 CROSS JOIN LATERAL unnest(level.memory_ids, level.parent_ids, level.confidences, level.memories)
     AS step (step_memory_id, step_parent_id, step_confidence)
