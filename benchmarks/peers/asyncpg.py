@@ -33,6 +33,8 @@ UPSERT = (
     " DO UPDATE SET updated_at = EXCLUDED.updated_at RETURNING *"
 )
 
+BY_KEY = "SELECT * FROM memory_records WHERE agent_id = $1 AND tenant_id = $2 AND content_hash = $3"
+
 _NEWEST = (
     "SELECT * FROM memory_records WHERE tenant_id = $1 AND is_deleted IS NOT TRUE"
     f" ORDER BY created_at DESC, memory_id DESC LIMIT {NEWEST}"
@@ -103,6 +105,15 @@ class AsyncpgPeer:
             await connection.execute(opening(item["tenant_id"]))
             (row,) = rows([item])
             stored = await connection.fetchrow(REMEMBER, *row, True)
+            await connection.execute(self._closing)
+        return stored
+
+    async def upsert_alone(self, item: Item) -> asyncpg.Record | None:
+        """Store a memory, or write it anew, in a transaction of its own."""
+        async with self.pool.acquire() as connection:
+            await connection.execute(opening(item["tenant_id"]))
+            (row,) = rows([item])
+            stored = await connection.fetchrow(UPSERT, *row)
             await connection.execute(self._closing)
         return stored
 

@@ -14,6 +14,7 @@ from memory_guild.database import settings_for
 from memory_guild.graph import Step
 from memory_guild.ingest import Remembered
 from memory_guild.outcomes import StoreReport
+from memory_guild.walk import Follow, walk
 
 
 class MemoryGuildPeer(OpenScope):
@@ -49,6 +50,10 @@ class MemoryGuildPeer(OpenScope):
     async def newest(self, tenant_id: str) -> Sequence[MemoryRecord]:
         """Read the newest 50 memories, each with its embeddings and outgoing edges."""
         return (await find(limit=NEWEST, relations=("embeddings", "outgoing_edges"))).memories
+
+    async def hop_rows(self, tenant_id: str, start: UUID, direction: str, limit: int) -> Sequence[object]:
+        """Run that walk's statement, and leave its rows as the driver gives them."""
+        return await walk([start], HOPS, Follow.checked(direction, None, None), limit)
 
     async def hops(self, tenant_id: str, start: UUID, direction: str, limit: int) -> Sequence[Step]:
         """Read the memories up to three hops from one."""

@@ -1,4 +1,4 @@
-"""Storing many records at once, a tenth of them duplicates, beside a superuser's COPY of what is new in them."""
+"""Storing many records at once, a tenth of them duplicates, beside a superuser's COPY, which knows no duplicates."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _PLAIN = f"{PLAIN_SCHEMA}.memory_records"
 _STORE = f"{STORE_SCHEMA}.store"
 
 COPY = "COPY by a superuser"
+COPY_NEW = "COPY of the new ones alone"
 
 _GOALS = {COPY: Goal("speed", 0.75)} | {
     peer: Goal("speed", 1) for peer in ("SQLAlchemy", "Django", "Tortoise", "LangGraph")
@@ -43,10 +44,12 @@ class Batch:
     Attributes:
         items: All of them: nine tenths are new, the others half stored before and half repeated.
         new: Those that are new, each once.
+        as_many: As many as all, but each of them new: those, and others instead of the duplicates.
     """
 
     items: Sequence[Item]
     new: Sequence[Item]
+    as_many: Sequence[Item]
 
     @classmethod
     def draw(cls, number: int, count: int, tenant_id: str, stored: Sequence[Known]) -> Batch:
@@ -54,10 +57,11 @@ class Batch:
         chance = random.Random(number * 1_000_003 + count)
         agents = [memory.agent_id for memory in stored[:10]]
         duplicates = count // 10
-        new = [
+        as_many = [
             _item(chance.choice(agents), tenant_id, f"{_NEW}, {chance.getrandbits(64):x}{' and so on' * 12}", position)
-            for position in range(count - duplicates)
+            for position in range(count)
         ]
+        new = as_many[: count - duplicates]
         before = chance.sample(stored, duplicates // 2)
         items = [
             *new,
@@ -65,7 +69,7 @@ class Batch:
             *(_item(memory.agent_id, tenant_id, memory.content_text, 0) for memory in before),
         ]
         chance.shuffle(items)
-        return cls(items, new)
+        return cls(items, new, as_many)
 
 
 def _item(agent_id: str, tenant_id: str, content_text: str, position: int) -> Item:
@@ -137,7 +141,8 @@ async def _contenders(url: str) -> AsyncIterator[list[Contender]]:
         ours = await stack.enter_async_context(memory_guild.connect(url))  # the last, see open_context()
         yield [
             Contender(ours.name, ours.context, _GUARDED, ours.store_many),
-            Contender(COPY, by_hand.context, _PLAIN, by_hand.copy, lambda batch: raw.rows(batch.new)),
+            Contender(COPY, by_hand.context, _PLAIN, by_hand.copy, lambda batch: raw.rows(batch.as_many)),
+            Contender(COPY_NEW, by_hand.context, _PLAIN, by_hand.copy, lambda batch: raw.rows(batch.new)),
             *(Contender(orm.name, orm.context, _PLAIN, orm.store_many) for orm in orms),
             Contender(store.name, store.context, _STORE, store.store_many),
         ]

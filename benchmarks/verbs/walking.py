@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from benchmarks.interleave import Side, timed
@@ -27,15 +27,15 @@ async def traverse(setting: Setting) -> list[Timing]:
     timings = []
     async with opened(setting.url) as peers:
         for direction in ("outgoing", "both"):
-            timings.append(await _walk(setting, peers, memories.typical, typical, direction))
-            timings.append(await _walk(setting, peers, memories.hub_tenant, hub, direction))
+            for tenant, starts in ((memories.typical, typical), (memories.hub_tenant, hub)):
+                async with transactions(peers.all, tenant.tenant_id):
+                    timings.append(await _walk(setting, peers, tenant, starts, direction))
+                    timings.append(await _statement(setting, peers, tenant, starts, direction))
     return timings
 
 
 async def _walk(setting: Setting, peers: Opened, tenant: Tenant, starts: Sequence[UUID], direction: str) -> Timing:
     by_hand = peers.by_hand
-    is_hub = tenant is setting.memories.hub_tenant
-    rounds = setting.scale.slow_rounds // (4 if is_hub else 1)
 
     async def hops(peer: Peer, number: int) -> object:
         return await peer.hops(tenant.tenant_id, starts[number], direction, _LIMIT)
@@ -45,7 +45,33 @@ async def _walk(setting: Setting, peers: Opened, tenant: Tenant, starts: Sequenc
 
     all_sides = sides(peers.all, hops) | {_ONLY_IDS: Side(timed(hop_ids), by_hand.context)}
     goals = {by_hand.name: Goal("time", 1.15)} | {orm.name: Goal("speed", 2) for orm in peers.orms}
-    async with transactions(peers.all, tenant.tenant_id):
-        work = f"traverse, 3 hops, {'hub' if is_hub else 'typical'}, {direction}"
-        calls = 1 if is_hub else setting.scale.calls
-        return await take_turns(work, all_sides, max(rounds, 1), setting.scale.warm_up, goals, calls=calls)
+    return await _timed(setting, tenant, f"3 hops, {_place(setting, tenant)}, {direction}", all_sides, goals)
+
+
+async def _statement(setting: Setting, peers: Opened, tenant: Tenant, starts: Sequence[UUID], direction: str) -> Timing:
+    """The walk without what Python makes of it: statement beside statement."""
+    ours, by_hand = peers.ours, peers.by_hand
+
+    async def hop_rows(number: int) -> object:
+        return await ours.hop_rows(tenant.tenant_id, starts[number], direction, _LIMIT)
+
+    async def hops(number: int) -> object:
+        return await by_hand.hops(tenant.tenant_id, starts[number], direction, _LIMIT)
+
+    both = {ours.name: Side(timed(hop_rows), ours.context), by_hand.name: Side(timed(hops), by_hand.context)}
+    work = f"its rows alone, {_place(setting, tenant)}, {direction}"
+    return await _timed(setting, tenant, work, both, {by_hand.name: Goal("time", 1.15)})
+
+
+def _place(setting: Setting, tenant: Tenant) -> str:
+    return "hub" if tenant is setting.memories.hub_tenant else "typical"
+
+
+async def _timed(
+    setting: Setting, tenant: Tenant, work: str, of: Mapping[str, Side], goals: Mapping[str, Goal]
+) -> Timing:
+    scale = setting.scale
+    is_hub = tenant is setting.memories.hub_tenant
+    rounds = max(scale.slow_rounds // (4 if is_hub else 1), 1)
+    calls = 1 if is_hub else scale.calls
+    return await take_turns(f"traverse, {work}", of, rounds, scale.warm_up, goals, calls=calls)
