@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from tortoise.exceptions import NoValuesFetched
 
 from memory_guild.database import connect
-from memory_guild.errors import InvalidInputError
+from memory_guild.errors import InvalidInputError, MemoryGuildError
 from memory_guild.lifecycle import forget
 from memory_guild.lookup import find, get, get_many
 from memory_guild.models import MemoryEmbedding, MemoryRecord
 from memory_guild.related import fetch_relations
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RELATIONS
+from tests.conftest import run_statement
 from tests.tenancy.two_tenants import copied_database
 from tests.verbs.reading import Undone, ids_of, statements_of
 
@@ -185,3 +188,39 @@ async def test_an_unknown_relation_is_refused(graph: None, relations: Any) -> No
             with pytest.raises(InvalidInputError, match="embeddings, outgoing_edges, incoming_edges") as caught:
                 await read()
             assert caught.value.field == "relations"
+
+
+def running_reads() -> list[asyncio.Task[Any]]:
+    """The statements that tasks of their own are at."""
+    return [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == "Statement.fetch"]
+
+
+async def test_a_call_that_is_cancelled_leaves_nothing_running(graph: None) -> None:
+    async def read() -> None:
+        async with tenant_scope("acme"):
+            memories = (await find(limit=40)).memories
+            call = asyncio.create_task(fetch_relations(memories))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert len(running_reads()) == len(RELATIONS)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert running_reads() == []
+            await find()
+
+    with suppress(MemoryGuildError):  # where the server had not answered yet, the scope has failed
+        await read()
+
+
+async def test_a_server_that_goes_away_leaves_nothing_running(graph: None, graph_url: str) -> None:
+    async def read() -> None:
+        async with tenant_scope("acme") as scope:
+            memories = (await find(limit=40)).memories
+            pid = scope.transaction.session.connection.get_server_pid()
+            await run_statement(graph_url, f"SELECT pg_terminate_backend({pid}, 5000)")
+            await fetch_relations(memories)
+
+    with pytest.raises(MemoryGuildError):
+        await read()
+    assert running_reads() == []
