@@ -42,10 +42,10 @@ _STORE_STAGED = Statement("store_staged_memories")
 _STORED = Statement("stored_memories")
 _RESTORE = Statement("restore_memories")
 
-_FIRST_WINDOW = 500
+_FIRST_WINDOW = 500  # small: until it is drawn, the server has nothing to do
 _LARGEST_WINDOW = 32_000
 _WINDOW_MAX_CHARACTERS = 16_000_000
-_ITEMS_AT_ONCE = 25
+_ITEMS_AT_ONCE = 25  # between them the window before goes on its way, piece by piece
 _SETTLED_AT_ONCE = 100
 _MOST_IN_ARRAYS = 500
 _KEPT_MAX_CHARACTERS = 64_000_000
@@ -129,7 +129,7 @@ class BulkStore:
             again.sort(key=_key_of)
         for first in range(0, len(again), _LARGEST_WINDOW):
             yield _Window(again[first : first + _LARGEST_WINDOW])
-        size = _FIRST_WINDOW  # small, so that the server soon has something to do
+        size = _FIRST_WINDOW
         while not source.is_empty:
             if drafts := await self._draw(source, size):
                 yield _Window(drafts)

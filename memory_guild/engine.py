@@ -43,6 +43,7 @@ class GuildClient(TranslatingClient):
     """A pool of connections to the server that the settings name."""
 
     executor_class = ScopelessExecutor
+    # Tortoise annotates it as a connection, and has a class of connections there itself.
     connection_class = PooledConnection  # type: ignore[assignment]
 
     def __init__(self, connection_name: str, settings: Settings, fetch_inserted: bool = True) -> None:
@@ -174,4 +175,5 @@ client_class = GuildClient
 
 def client() -> GuildClient:
     """The client of the current context: the pool, or inside a scope or transaction its connection."""
+    # Tortoise promises any client; this engine's is the one that the configuration names.
     return get_connection("default")  # type: ignore[return-value]

@@ -87,7 +87,7 @@ async def get_many(
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
     rows = [row for row in await _GET_MANY.fetch(memory_ids) if include_forgotten or not row["is_deleted"]]
-    found = {memory.memory_id: memory for memory in await memories_with(names, rows)}
+    found = {memory.memory_id: memory for memory in await memories_with(rows, names)}
     return FoundMemories(
         [found[memory_id] for memory_id in memory_ids if memory_id in found],
         [memory_id for memory_id in memory_ids if memory_id not in found],
@@ -118,7 +118,7 @@ async def find(
     check_whole_number("limit", limit)
     before = BEGINNING if cursor is None else _read_cursor(cursor)
     rows = await newest(condition_arguments(current_tenant(), conditions), before, limit + 1)
-    memories = list(await memories_with(names, rows[:limit]))
+    memories = await memories_with(rows[:limit], names)
     return Page(memories, _cursor_after(memories[-1]) if len(rows) > limit else None)
 
 

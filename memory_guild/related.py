@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from tortoise.fields.relational import BackwardFKRelation, ReverseRelation
 
-from memory_guild.arguments import current_tenant
+from memory_guild.arguments import current_tenant, memory_ids_of
 from memory_guild.errors import InvalidInputError
 from memory_guild.models import MemoryRecord
 from memory_guild.statements import Row, Statement, memories_from, model_from
@@ -21,6 +21,8 @@ _RELATED = {
     "incoming_edges": (Statement("incoming_edges_of_memories"), "target_memory_id"),
 }
 """The statement of each relation, and the column that names the memory."""
+
+_Memories = TypeVar("_Memories", bound=Sequence[MemoryRecord])
 
 
 def checked_relations(relations: Iterable[Relation]) -> list[Relation]:
@@ -46,21 +48,22 @@ async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[
         relations: Which; by default all three.
 
     Raises:
-        InvalidInputError: There is no such relation.
+        InvalidInputError: There is no such relation, or a memory has no id yet; nothing was sent.
     """
     names = checked_relations(relations)
+    memory_ids = memory_ids_of("memories", memories)
     current_tenant()
-    await _with_relations([memory.memory_id for memory in memories], names, lambda: memories)
+    await _with_relations(memory_ids, names, lambda: memories)
 
 
-async def memories_with(relations: Sequence[Relation], rows: Sequence[Row]) -> Sequence[MemoryRecord]:
+async def memories_with(rows: Sequence[Row], relations: Sequence[Relation]) -> list[MemoryRecord]:
     """The memories of several rows, with relations of theirs."""
     return await _with_relations([row["memory_id"] for row in rows], relations, lambda: memories_from(rows))
 
 
 async def _with_relations(
-    memory_ids: list[UUID], relations: Sequence[Relation], make: Callable[[], Sequence[MemoryRecord]]
-) -> Sequence[MemoryRecord]:
+    memory_ids: list[UUID], relations: Sequence[Relation], make: Callable[[], _Memories]
+) -> _Memories:
     if not memory_ids or not relations:
         return make()
     # They take turns on the scope's connection: whenever one has its rows, the next is already on its way.
@@ -69,7 +72,7 @@ async def _with_relations(
         await asyncio.sleep(0)  # the first one starts
         memories = make()
         for name, read in zip(relations, reads, strict=True):
-            _relate(memories, name, await read)
+            _relate(memories, memory_ids, name, await read)
     except BaseException:
         for read in reads:
             read.cancel()
@@ -78,7 +81,7 @@ async def _with_relations(
     return memories
 
 
-def _relate(memories: Iterable[MemoryRecord], name: str, rows: Iterable[Row]) -> None:
+def _relate(memories: Sequence[MemoryRecord], memory_ids: Sequence[UUID], name: Relation, rows: Iterable[Row]) -> None:
     """Make a relation one that was read, as prefetching does.
 
     Source: ``tortoise.models._rfk_getter``, which looks for the relation in the memory first, and sets it the way a
@@ -87,10 +90,10 @@ def _relate(memories: Iterable[MemoryRecord], name: str, rows: Iterable[Row]) ->
     relation = MemoryRecord._meta.fields_map[name]
     assert isinstance(relation, BackwardFKRelation)
     model, column = relation.related_model, _RELATED[name][1]
-    related: dict[UUID, list[Any]] = {memory.memory_id: [] for memory in memories}
+    related: dict[UUID, list[Any]] = {memory_id: [] for memory_id in memory_ids}
     for row in rows:
         related[row[column]].append(model_from(model, row))
-    for memory in memories:
+    for memory, memory_id in zip(memories, memory_ids, strict=True):
         read = ReverseRelation(model, relation.relation_field, memory, "memory_id")
-        read._set_result_for_query(related[memory.memory_id])
+        read._set_result_for_query(related[memory_id])
         memory.__dict__[f"_{name}"] = read

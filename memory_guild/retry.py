@@ -36,7 +36,7 @@ async def retried(
         except TransactionConflictError:
             if not is_repeatable():
                 raise
-            # Random, so that those who met do not meet again.
+            # Random, so that those who met do not meet again; nothing secret depends on it.
             await asyncio.sleep(random.uniform(0, _LONGEST_FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311
     async with tenant_scope(tenant_id):
         return await work()

@@ -21,7 +21,8 @@ Types: TypeAlias = RelationshipType | str | Collection[RelationshipType | str] |
 MAX_HOPS = 100
 
 STEP_COLUMNS = 5
-"""How many columns the rows of the walk have before the memory's: depth, whether it was cut, id, parent, confidence."""
+"""How many columns the rows of the walk have before the memory's: depth, whether it was cut, the ids of the memory and
+of its parent, confidence."""
 
 _TRAVERSE = Statement("traverse_memories")
 

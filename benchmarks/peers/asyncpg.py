@@ -92,30 +92,26 @@ class AsyncpgPeer:
 
     async def get_alone(self, tenant_id: str, memory_id: UUID) -> dict[str, Any]:
         """Read a memory in a transaction of its own."""
-        async with self.pool.acquire() as connection:
-            await connection.execute(opening(tenant_id))
-            row = await connection.fetchrow(GET, memory_id, tenant_id)
-            await connection.execute(self._closing)
+        row = await self._fetch_alone(tenant_id, GET, memory_id, tenant_id)
         assert row is not None
         return dict(row)
 
     async def remember_alone(self, item: Item) -> asyncpg.Record | None:
         """Store a memory in a transaction of its own, with the package's statement."""
-        async with self.pool.acquire() as connection:
-            await connection.execute(opening(item["tenant_id"]))
-            (row,) = rows([item])
-            stored = await connection.fetchrow(REMEMBER, *row, True)
-            await connection.execute(self._closing)
-        return stored
+        (row,) = rows([item])
+        return await self._fetch_alone(item["tenant_id"], REMEMBER, *row, True)
 
     async def upsert_alone(self, item: Item) -> asyncpg.Record | None:
         """Store a memory, or write it anew, in a transaction of its own."""
+        (row,) = rows([item])
+        return await self._fetch_alone(item["tenant_id"], UPSERT, *row)
+
+    async def _fetch_alone(self, tenant_id: str, statement: str, *arguments: Any) -> asyncpg.Record | None:
         async with self.pool.acquire() as connection:
-            await connection.execute(opening(item["tenant_id"]))
-            (row,) = rows([item])
-            stored = await connection.fetchrow(UPSERT, *row)
+            await connection.execute(opening(tenant_id))
+            row: asyncpg.Record | None = await connection.fetchrow(statement, *arguments)
             await connection.execute(self._closing)
-        return stored
+        return row
 
     async def newest(self, tenant_id: str) -> Sequence[asyncpg.Record]:
         """Read the newest 50 memories with their embeddings and edges: three queries."""

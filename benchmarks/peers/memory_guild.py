@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
 
+import asyncpg
+
 from benchmarks.contexts import OpenScope, open_context
 from benchmarks.peers import HOPS, NEWEST, Item
 from memory_guild import MemoryRecord, find, get, remember, remember_many, tenant_scope, traverse
@@ -51,7 +53,7 @@ class MemoryGuildPeer(OpenScope):
         """Read the newest 50 memories, each with its embeddings and outgoing edges."""
         return (await find(limit=NEWEST, relations=("embeddings", "outgoing_edges"))).memories
 
-    async def hop_rows(self, tenant_id: str, start: UUID, direction: str, limit: int) -> Sequence[object]:
+    async def hop_rows(self, tenant_id: str, start: UUID, direction: str, limit: int) -> Sequence[asyncpg.Record]:
         """Run that walk's statement, and leave its rows as the driver gives them."""
         return await walk([start], HOPS, Follow.checked(direction, None, None), limit)
 

@@ -29,7 +29,7 @@ _STORE = f"{STORE_SCHEMA}.store"
 COPY = "COPY by a superuser"
 COPY_NEW = "COPY of the new ones alone"
 
-_GOALS = {COPY: Goal("speed", 0.75)} | {
+_GOALS = {COPY: Goal("speed", 0.75), COPY_NEW: Goal("speed", 0.75)} | {
     peer: Goal("speed", 1) for peer in ("SQLAlchemy", "Django", "Tortoise", "LangGraph")
 }
 

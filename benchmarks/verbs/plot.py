@@ -29,9 +29,7 @@ def plot(path: Path, timings: Sequence[Timing]) -> None:
 
 
 def _draw(axes: Axes, timing: Timing) -> None:
-    medians = timing.medians
-    sides = list(reversed(medians))
-    multiples = [medians[side] / medians[OURS] for side in sides]
+    sides, multiples = zip(*reversed(timing.multiples.items()), strict=True)
     bars = axes.barh(sides, multiples, color=[_OURS_COLOUR if side == OURS else _THEIRS_COLOUR for side in sides])
     axes.bar_label(bars, [f"{multiple:.2f}" for multiple in multiples], padding=3, fontsize=8)
     axes.set_title(timing.work, loc="left", fontsize=10)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from benchmarks.interleave import Side, timed
@@ -18,60 +19,70 @@ _LIMIT = 10_000
 _ONLY_IDS = "raw asyncpg, ids only"
 
 
+@dataclass(frozen=True)
+class _Walk:
+    """Where walks of a tenant start, and how often they are taken.
+
+    Attributes:
+        place: What the table calls the starts.
+        tenant: Whose memories they are.
+        starts: One for each call.
+        rounds: How many rounds.
+        calls: How many calls in one.
+    """
+
+    place: str
+    tenant: Tenant
+    starts: Sequence[UUID]
+    rounds: int
+    calls: int
+
+
 async def traverse(setting: Setting) -> list[Timing]:
-    """From typical starts and from a hub, along the edges and either way."""
+    """From typical starts and from a hub, along the edges and either way; the verb, and its statement alone."""
     scale, memories = setting.scale, setting.memories
     drawn = await known(setting.url, memories.typical, scale.numbers)
-    typical = [memory.memory_id for memory in drawn]
-    hub = [memories.hub] * len(typical)
+    rounds = scale.slow_rounds
+    walks = [
+        _Walk("typical", memories.typical, [memory.memory_id for memory in drawn], rounds, scale.calls),
+        _Walk("hub", memories.hub_tenant, [memories.hub] * len(drawn), max(rounds // 4, 1), 1),
+    ]
     timings = []
     async with opened(setting.url) as peers:
         for direction in ("outgoing", "both"):
-            for tenant, starts in ((memories.typical, typical), (memories.hub_tenant, hub)):
-                async with transactions(peers.all, tenant.tenant_id):
-                    timings.append(await _walk(setting, peers, tenant, starts, direction))
-                    timings.append(await _statement(setting, peers, tenant, starts, direction))
+            for walk in walks:
+                async with transactions(peers.all, walk.tenant.tenant_id):
+                    timings.append(await _verb(walk, peers, direction, scale.warm_up))
+                    timings.append(await _statement(walk, peers, direction, scale.warm_up))
     return timings
 
 
-async def _walk(setting: Setting, peers: Opened, tenant: Tenant, starts: Sequence[UUID], direction: str) -> Timing:
+async def _verb(walk: _Walk, peers: Opened, direction: str, warm_up: int) -> Timing:
     by_hand = peers.by_hand
 
     async def hops(peer: Peer, number: int) -> object:
-        return await peer.hops(tenant.tenant_id, starts[number], direction, _LIMIT)
+        return await peer.hops(walk.tenant.tenant_id, walk.starts[number], direction, _LIMIT)
 
     async def hop_ids(number: int) -> object:
-        return await by_hand.hop_ids(tenant.tenant_id, starts[number], direction, _LIMIT)
+        return await by_hand.hop_ids(walk.tenant.tenant_id, walk.starts[number], direction, _LIMIT)
 
     all_sides = sides(peers.all, hops) | {_ONLY_IDS: Side(timed(hop_ids), by_hand.context)}
     goals = {by_hand.name: Goal("time", 1.15)} | {orm.name: Goal("speed", 2) for orm in peers.orms}
-    return await _timed(setting, tenant, f"3 hops, {_place(setting, tenant)}, {direction}", all_sides, goals)
+    work = f"traverse, 3 hops, {walk.place}, {direction}"
+    return await take_turns(work, all_sides, walk.rounds, warm_up, goals, calls=walk.calls)
 
 
-async def _statement(setting: Setting, peers: Opened, tenant: Tenant, starts: Sequence[UUID], direction: str) -> Timing:
+async def _statement(walk: _Walk, peers: Opened, direction: str, warm_up: int) -> Timing:
     """The walk without what Python makes of it: statement beside statement."""
     ours, by_hand = peers.ours, peers.by_hand
 
     async def hop_rows(number: int) -> object:
-        return await ours.hop_rows(tenant.tenant_id, starts[number], direction, _LIMIT)
+        return await ours.hop_rows(walk.tenant.tenant_id, walk.starts[number], direction, _LIMIT)
 
     async def hops(number: int) -> object:
-        return await by_hand.hops(tenant.tenant_id, starts[number], direction, _LIMIT)
+        return await by_hand.hops(walk.tenant.tenant_id, walk.starts[number], direction, _LIMIT)
 
     both = {ours.name: Side(timed(hop_rows), ours.context), by_hand.name: Side(timed(hops), by_hand.context)}
-    work = f"its rows alone, {_place(setting, tenant)}, {direction}"
-    return await _timed(setting, tenant, work, both, {by_hand.name: Goal("time", 1.15)})
-
-
-def _place(setting: Setting, tenant: Tenant) -> str:
-    return "hub" if tenant is setting.memories.hub_tenant else "typical"
-
-
-async def _timed(
-    setting: Setting, tenant: Tenant, work: str, of: Mapping[str, Side], goals: Mapping[str, Goal]
-) -> Timing:
-    scale = setting.scale
-    is_hub = tenant is setting.memories.hub_tenant
-    rounds = max(scale.slow_rounds // (4 if is_hub else 1), 1)
-    calls = 1 if is_hub else scale.calls
-    return await take_turns(f"traverse, {work}", of, rounds, scale.warm_up, goals, calls=calls)
+    work = f"traverse, its rows alone, {walk.place}, {direction}"
+    goals = {by_hand.name: Goal("time", 1.15)}
+    return await take_turns(work, both, walk.rounds, warm_up, goals, calls=walk.calls)

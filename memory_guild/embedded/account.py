@@ -155,6 +155,7 @@ def _create_system_account() -> str | None:
         command = [adduser, "-S", "-D", "-H", "-h", "/nonexistent", "-s", "/sbin/nologin", SYSTEM_ACCOUNT]
     else:
         return "neither useradd nor adduser is installed"
+    # An argument list, and no shell.
     created = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")  # noqa: S603
     if created.returncode == 0:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,7 +16,8 @@ from memory_guild.errors import InvalidInputError, MemoryGuildError
 from memory_guild.lifecycle import forget
 from memory_guild.lookup import find, get, get_many
 from memory_guild.models import MemoryEmbedding, MemoryRecord
-from memory_guild.related import fetch_relations
+from memory_guild.related import _relate, fetch_relations
+from memory_guild.statements import memories_from
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RELATIONS
 from tests.conftest import run_statement
@@ -190,6 +192,50 @@ async def test_an_unknown_relation_is_refused(graph: None, relations: Any) -> No
             assert caught.value.field == "relations"
 
 
+async def test_models_are_made_while_the_server_reads_the_next_relation(
+    graph: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_reading: list[bool] = []
+
+    async with tenant_scope("acme") as scope:
+
+        def watched_memories(rows: Any) -> list[MemoryRecord]:
+            is_reading.append(scope.transaction._lock.locked())
+            return memories_from(rows)
+
+        def watched_relation(*arguments: Any) -> None:
+            is_reading.append(scope.transaction._lock.locked())
+            _relate(*arguments)
+
+        monkeypatch.setattr("memory_guild.related.memories_from", watched_memories)
+        monkeypatch.setattr("memory_guild.related._relate", watched_relation)
+        await find(limit=40, relations=RELATIONS)
+
+    assert is_reading == [True, True, True, False]  # the memories, and three relations of which the last is read
+
+
+async def test_memories_whose_ids_are_text_get_their_relations(graph: None) -> None:
+    async with tenant_scope("acme"):
+        there = (await find(limit=40, relations=RELATIONS)).memories
+        by_text = (await find(limit=40)).memories
+        for memory in by_text:
+            memory.memory_id = str(memory.memory_id)  # type: ignore[assignment]
+        await fetch_relations(by_text)
+
+    assert any(memory.embeddings for memory in there)
+    assert related(by_text) == related(there)
+
+
+async def test_a_memory_that_is_not_stored_has_no_relations_to_read(graph: None) -> None:
+    async with tenant_scope("acme") as scope:
+        memories = [*(await find(limit=1)).memories, MemoryRecord(content_text="not stored")]
+        async with statements_of(scope) as sent:
+            with pytest.raises(InvalidInputError) as caught:
+                await fetch_relations(memories)
+
+    assert (caught.value.field, sent) == ("memories[1]", [])
+
+
 def running_reads() -> list[asyncio.Task[Any]]:
     """The statements that tasks of their own are at."""
     return [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == "Statement.fetch"]
@@ -213,7 +259,9 @@ async def test_a_call_that_is_cancelled_leaves_nothing_running(graph: None) -> N
         await read()
 
 
-async def test_a_server_that_goes_away_leaves_nothing_running(graph: None, graph_url: str) -> None:
+async def test_a_server_that_goes_away_leaves_nothing_running(
+    graph: None, graph_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def read() -> None:
         async with tenant_scope("acme") as scope:
             memories = (await find(limit=40)).memories
@@ -224,3 +272,5 @@ async def test_a_server_that_goes_away_leaves_nothing_running(graph: None, graph
     with pytest.raises(MemoryGuildError):
         await read()
     assert running_reads() == []
+    gc.collect()
+    assert "never retrieved" not in caplog.text  # the errors of the reads that nobody waited for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import DateTime, ForeignKey, String, Text, text
@@ -16,7 +16,11 @@ _RANDOM_ID = text("gen_random_uuid()")
 class Table(DeclarativeBase):
     """What the three share."""
 
-    type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, str: String}  # noqa: RUF012
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        str: String,
+    }
 
 
 class Memory(Table):
