@@ -1,6 +1,6 @@
 """How fast the verbs are, beside the same work by hand and by other libraries, as ratios measured in one run.
 
-Run ``python -m benchmarks`` from the repository's root. It takes about a quarter of an hour and needs the extra
+Run ``python -m benchmarks`` from the repository's root. It takes about ten minutes and needs the extra
 ``bench``; ``--url`` names another server, whose login must be a superuser.
 """
 

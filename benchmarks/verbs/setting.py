@@ -9,7 +9,7 @@ from benchmarks.verbs.memories import SMALLEST_LOAD, Memories
 
 @dataclass(frozen=True)
 class Scale:
-    """How much to do; the default takes about a quarter of an hour.
+    """How much to do; the default takes about ten minutes.
 
     Attributes:
         memories: How many memories are loaded.
