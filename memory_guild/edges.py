@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
+import asyncpg
 from pydantic import ValidationError
 
 from memory_guild.arguments import MemoryArgument, column_value, current_tenant, memory_id_of
@@ -13,7 +14,7 @@ from memory_guild.errors import InvalidInputError, SelfReferenceError, Transacti
 from memory_guild.models import MemoryRelationship
 from memory_guild.retry import ATTEMPTS, retried
 from memory_guild.serializers import MemoryRelationshipCreate, invalid_input
-from memory_guild.statements import Row, Statement, split_rows
+from memory_guild.statements import Statement, model_from
 from memory_guild.types import RelationshipType
 
 Edge: TypeAlias = MemoryRelationshipCreate | Mapping[str, Any]
@@ -84,8 +85,7 @@ async def relate(
     current_tenant()
     for _ in range(ATTEMPTS):
         if (row := await _RELATE.fetch_row(*key, confidence, increase)) is not None:
-            edge, (created,) = next(split_rows(MemoryRelationship, [row], 1))
-            return Related(edge, created)
+            return Related(model_from(MemoryRelationship, row, 1), row["created"])
     raise TransactionConflictError("the edge is stored and deleted by others all the time; run the scope again")
 
 
@@ -173,7 +173,7 @@ def _columns(keys: list[_Key]) -> tuple[list[UUID], list[UUID], list[str]]:
     return [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
 
 
-def _key_of(row: Row) -> _Key:
+def _key_of(row: asyncpg.Record) -> _Key:
     return row["source_memory_id"], row["target_memory_id"], row["relationship_type"]
 
 

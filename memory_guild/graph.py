@@ -12,7 +12,7 @@ from uuid import UUID
 from memory_guild.arguments import MemoryArgument, check_whole_number, current_tenant, memory_id_of, memory_ids_of
 from memory_guild.errors import InvalidInputError, SearchLimitError
 from memory_guild.models import MemoryRecord, MemoryRelationship
-from memory_guild.statements import Statement, memories_from, models_from, split_rows
+from memory_guild.statements import Statement, memories_from, models_from
 from memory_guild.types import Direction
 from memory_guild.walk import STEP_COLUMNS, Follow, Types, checked_confidence, walk
 
@@ -168,14 +168,16 @@ async def traverse(
         InvalidInputError: An argument cannot be used.
     """
     follow = Follow.checked(direction, types, min_confidence)
-    rows = await walk([memory_id_of("start", start)], max_hops, follow, limit)
-    paths: dict[UUID | None, tuple[UUID, ...]] = {None: ()}
+    rows, is_cut = await walk([memory_id_of("start", start)], max_hops, follow, limit)
+    paths: dict[bytes, tuple[UUID, ...]] = {}  # by bytes, whose hash is cheap: a UUID's takes a microsecond
     steps = []
-    for memory, (depth, _, memory_id, parent_id, confidence) in split_rows(MemoryRecord, rows, STEP_COLUMNS):
-        paths[memory_id] = path_here = (*paths[parent_id], memory_id)
+    for row, memory in zip(rows, memories_from(rows, STEP_COLUMNS), strict=True):
+        depth, _, memory_id, parent_id, confidence = row[:STEP_COLUMNS]
+        path_here = (memory_id,) if parent_id is None else (*paths[parent_id.bytes], memory_id)
+        paths[memory_id.bytes] = path_here
         if depth > 0:
             steps.append(Step(memory, depth, path_here, confidence))
-    return Traversal(steps, rows[0]["is_cut"])
+    return Traversal(steps, is_cut)
 
 
 async def path(
@@ -209,10 +211,10 @@ async def path(
     """
     follow = Follow.checked(direction, types, min_confidence)
     target_id = memory_id_of("target", target)
-    rows = await walk([memory_id_of("source", source)], max_hops, follow, limit, target_id)
+    rows, is_cut = await walk([memory_id_of("source", source)], max_hops, follow, limit, target_id)
     found = {row["step_memory_id"]: row for row in rows}
     if target_id not in found:
-        if rows[0]["is_cut"]:
+        if is_cut:
             raise SearchLimitError(limit)
         return None
     memory_ids: list[UUID] = []
@@ -277,11 +279,11 @@ async def subgraph(
     if not start:
         raise InvalidInputError("start", "is missing; name at least one memory")
     follow = Follow.checked(direction, types, min_confidence)
-    rows = await walk(memory_ids_of("start", start), max_hops, follow, limit)
-    memories = [memory for memory, _ in split_rows(MemoryRecord, rows, STEP_COLUMNS)]
+    rows, is_cut = await walk(memory_ids_of("start", start), max_hops, follow, limit)
+    memories = memories_from(rows, STEP_COLUMNS)
     memory_ids = [memory.memory_id for memory in memories]
     edges = await _EDGES_AMONG.fetch(memory_ids, follow.types, follow.min_confidence)
-    return Subgraph(memories, models_from(MemoryRelationship, edges), rows[0]["is_cut"])
+    return Subgraph(memories, models_from(MemoryRelationship, edges), is_cut)
 
 
 async def _memories_at(edges: Iterable[MemoryRelationship]) -> dict[UUID, MemoryRecord]:

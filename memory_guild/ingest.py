@@ -18,7 +18,7 @@ from memory_guild.models import MemoryRecord
 from memory_guild.outcomes import StoreReport
 from memory_guild.retry import ATTEMPTS
 from memory_guild.scope import current_scope
-from memory_guild.statements import Statement, split_rows
+from memory_guild.statements import Statement, model_from
 from memory_guild.types import SourceType, StoreOutcome
 
 _REMEMBER = Statement("remember_memory")
@@ -80,7 +80,8 @@ async def remember(
             break
     else:
         raise TransactionConflictError("the memory is stored and deleted by others all the time; run the scope again")
-    memory, (outcome, same_text) = next(split_rows(MemoryRecord, [row], 2))
+    outcome, same_text = row[:2]
+    memory = model_from(MemoryRecord, row, 2)
     if not same_text:
         raise HashCollisionError(draft.agent_id, draft.content_hash)
     if memory.is_deleted and on_forgotten == "raise":

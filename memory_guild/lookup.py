@@ -15,7 +15,7 @@ from memory_guild.errors import InvalidInputError, MemoryNotFoundError
 from memory_guild.models import MemoryRecord
 from memory_guild.newest import BEGINNING, Position, newest
 from memory_guild.related import checked_relations, memories_with
-from memory_guild.statements import Statement, model_from
+from memory_guild.statements import Statement, memories_from, model_from
 from memory_guild.types import Relation
 
 _GET = Statement("get_memory")
@@ -135,8 +135,8 @@ async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRec
     """
     arguments = condition_arguments(current_tenant(), conditions)
     async for rows in _ALL.fetch_in_batches(*arguments, size=_ROWS_AT_ONCE):
-        for row in rows:
-            yield model_from(MemoryRecord, row)
+        for memory in memories_from(rows):
+            yield memory
 
 
 async def count(**conditions: Unpack[Conditions]) -> int:

@@ -7,35 +7,36 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
+import asyncpg
 from tortoise.fields.relational import BackwardFKRelation, ReverseRelation
 
 from memory_guild.arguments import current_tenant, memory_ids_of
 from memory_guild.errors import InvalidInputError
 from memory_guild.models import MemoryRecord
-from memory_guild.statements import Row, Statement, memories_from, model_from
+from memory_guild.statements import Statement, memories_from, models_from
 from memory_guild.types import RELATIONS, Relation
 
 _RELATED = {
-    "embeddings": (Statement("embeddings_of_memories"), "memory_id"),
     "outgoing_edges": (Statement("outgoing_edges_of_memories"), "source_memory_id"),
     "incoming_edges": (Statement("incoming_edges_of_memories"), "target_memory_id"),
+    "embeddings": (Statement("embeddings_of_memories"), "memory_id"),
 }
-"""The statement of each relation, and the column that names the memory."""
+"""The statement of each relation, and the column that names the memory. They are read in this order: while the last
+one's models are made nothing is read, and embeddings are fewer than edges."""
 
 _Memories = TypeVar("_Memories", bound=Sequence[MemoryRecord])
 
 
 def checked_relations(relations: Iterable[Relation]) -> list[Relation]:
-    """The relations' names.
+    """The relations' names, in the order in which they are read.
 
     Raises:
         InvalidInputError: There is no such relation.
     """
-    names = list(relations)
-    for name in names:
-        if name not in _RELATED:
-            raise InvalidInputError("relations", f"there are only {', '.join(_RELATED)}")
-    return names
+    wanted = list(relations)
+    if any(name not in RELATIONS for name in wanted):
+        raise InvalidInputError("relations", f"there are only {', '.join(RELATIONS)}")
+    return [name for name in _RELATED if name in wanted]
 
 
 async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[Relation] = RELATIONS) -> None:
@@ -56,7 +57,7 @@ async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[
     await _with_relations(memory_ids, names, lambda: memories)
 
 
-async def memories_with(rows: Sequence[Row], relations: Sequence[Relation]) -> list[MemoryRecord]:
+async def memories_with(rows: Sequence[asyncpg.Record], relations: Sequence[Relation]) -> list[MemoryRecord]:
     """The memories of several rows, with relations of theirs."""
     return await _with_relations([row["memory_id"] for row in rows], relations, lambda: memories_from(rows))
 
@@ -81,7 +82,9 @@ async def _with_relations(
     return memories
 
 
-def _relate(memories: Sequence[MemoryRecord], memory_ids: Sequence[UUID], name: Relation, rows: Iterable[Row]) -> None:
+def _relate(
+    memories: Sequence[MemoryRecord], memory_ids: Sequence[UUID], name: Relation, rows: Sequence[asyncpg.Record]
+) -> None:
     """Make a relation one that was read, as prefetching does.
 
     Source: ``tortoise.models._rfk_getter``, which looks for the relation in the memory first, and sets it the way a
@@ -90,10 +93,11 @@ def _relate(memories: Sequence[MemoryRecord], memory_ids: Sequence[UUID], name: 
     relation = MemoryRecord._meta.fields_map[name]
     assert isinstance(relation, BackwardFKRelation)
     model, column = relation.related_model, _RELATED[name][1]
-    related: dict[UUID, list[Any]] = {memory_id: [] for memory_id in memory_ids}
-    for row in rows:
-        related[row[column]].append(model_from(model, row))
+    # By bytes, whose hash is cheap: a UUID's takes a microsecond.
+    related: dict[bytes, list[Any]] = {memory_id.bytes: [] for memory_id in memory_ids}
+    for row, made in zip(rows, models_from(model, rows), strict=True):
+        related[row[column].bytes].append(made)
     for memory, memory_id in zip(memories, memory_ids, strict=True):
         read = ReverseRelation(model, relation.relation_field, memory, "memory_id")
-        read._set_result_for_query(related[memory_id])
+        read._set_result_for_query(related[memory_id.bytes])
         memory.__dict__[f"_{name}"] = read

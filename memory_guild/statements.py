@@ -8,9 +8,9 @@ queryset's detours: the driver has decoded the columns already, only JSON and en
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
@@ -20,9 +20,6 @@ from memory_guild.postgres import translate
 from memory_guild.scope import current_scope
 from memory_guild.sql import statement
 from memory_guild.transaction import ScopeTransaction
-
-Row: TypeAlias = asyncpg.Record | Mapping[str, Any]
-"""A row as the driver gives it, or its columns by name."""
 
 _Model = TypeVar("_Model", bound=StrictModel)
 
@@ -131,51 +128,42 @@ class Statement:
         return rows[0] if rows else None
 
 
-def model_from(model: type[_Model], columns: Row) -> _Model:
-    """The model of a row: every column as the driver gave it, but for JSON and enums.
-
-    Source: ``tortoise.Model._init_from_db``, whose instances are equal to these in every attribute.
-    """
-    return _made_of(model, columns.items())
-
-
-def split_rows(
-    model: type[_Model], rows: Sequence[asyncpg.Record], others: int
-) -> Iterator[tuple[_Model, tuple[Any, ...]]]:
-    """The models of rows that begin with other columns, each with the values of those.
+def models_from(model: type[_Model], rows: Sequence[asyncpg.Record], others: int = 0) -> list[_Model]:
+    """The models of rows, in the rows' order: every column as the driver gives it, but for JSON and enums.
 
     Args:
         model: The model.
         rows: The rows of one statement.
-        others: How many columns are not the model's.
+        others: How many columns come before the model's.
+
+    Source: ``tortoise.Model._init_from_db``, whose instances are equal to these in every attribute.
     """
     columns = list(rows[0].keys())[others:] if rows else []
-    for row in rows:
-        yield _made_of(model, zip(columns, row[others:], strict=True)), row[:others]
+    conversions = _conversions(model)
+    models = []
+    for row in rows:  # There may be thousands: what can be written here is not called.
+        instance = model.__new__(model)
+        attributes = instance.__dict__
+        attributes.update(zip(columns, row[others:], strict=True))
+        for column, convert in conversions:
+            if (value := attributes[column]) is not None:
+                attributes[column] = convert(value)
+        attributes["_partial"] = False
+        attributes["_saved_in_db"] = True
+        attributes["_custom_generated_pk"] = True
+        attributes["_await_when_save"] = {}
+        models.append(instance)
+    return models
 
 
-def models_from(model: type[_Model], rows: Iterable[Row]) -> list[_Model]:
-    """The models of several rows, in the rows' order."""
-    return [model_from(model, row) for row in rows]
+def model_from(model: type[_Model], row: asyncpg.Record, others: int = 0) -> _Model:
+    """The model of a row, see :func:`models_from`."""
+    return models_from(model, [row], others)[0]
 
 
-def memories_from(rows: Iterable[Row]) -> list[MemoryRecord]:
-    """The memories of several rows."""
-    return models_from(MemoryRecord, rows)
-
-
-def _made_of(model: type[_Model], columns: Iterable[tuple[str, Any]]) -> _Model:
-    instance = model.__new__(model)
-    attributes = instance.__dict__
-    attributes.update(columns)
-    for column, convert in _conversions(model):
-        if (value := attributes[column]) is not None:
-            attributes[column] = convert(value)
-    attributes["_partial"] = False
-    attributes["_saved_in_db"] = True
-    attributes["_custom_generated_pk"] = True
-    attributes["_await_when_save"] = {}
-    return instance
+def memories_from(rows: Sequence[asyncpg.Record], others: int = 0) -> list[MemoryRecord]:
+    """The memories of rows, see :func:`models_from`."""
+    return models_from(MemoryRecord, rows, others)
 
 
 _decode = json.JSONDecoder().raw_decode  # json.loads would look for an encoding, and for what may follow

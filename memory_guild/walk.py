@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from itertools import takewhile
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -25,6 +27,8 @@ STEP_COLUMNS = 5
 of its parent, confidence."""
 
 _TRAVERSE = Statement("traverse_memories")
+
+_depth = itemgetter("step_depth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,22 @@ class Follow:
         )
 
 
+class Walk(NamedTuple):
+    """What a walk reached.
+
+    Attributes:
+        rows: By depth, then the surest first; those of the start are there too.
+        is_cut: Whether the limit ended it.
+    """
+
+    rows: list[asyncpg.Record]
+    is_cut: bool
+
+
 async def walk(
     start_ids: Sequence[UUID], max_hops: int, follow: Follow, limit: int, target_id: UUID | None = None
-) -> list[asyncpg.Record]:
-    """The rows of the walk, by depth, each after its parent; those of the start are there too.
+) -> Walk:
+    """Walk from some memories, or as far as to another one.
 
     Raises:
         MemoryNotFoundError: This tenant has one of the memories not, or it is forgotten.
@@ -75,10 +91,14 @@ async def walk(
         limit,
         target_id,
     )
-    found = {row["step_memory_id"] for row in rows if row["step_depth"] == 0}
+    rows.sort(key=_depth)
+    found = {row["step_memory_id"] for row in takewhile(lambda row: row["step_depth"] == 0, rows)}
     if missing := [memory_id for memory_id in start_ids if memory_id not in found]:
         raise MemoryNotFoundError(*missing)
-    return rows
+    is_cut = rows[-1]["is_cut"]
+    if rows[-1]["step_memory_id"] is None:
+        del rows[-1]
+    return Walk(rows, is_cut)
 
 
 def checked_confidence(min_confidence: Any) -> float | None:

@@ -55,7 +55,7 @@ class MemoryGuildPeer(OpenScope):
 
     async def hop_rows(self, tenant_id: str, start: UUID, direction: str, limit: int) -> Sequence[asyncpg.Record]:
         """Run that walk's statement, and leave its rows as the driver gives them."""
-        return await walk([start], HOPS, Follow.checked(direction, None, None), limit)
+        return (await walk([start], HOPS, Follow.checked(direction, None, None), limit)).rows
 
     async def hops(self, tenant_id: str, start: UUID, direction: str, limit: int) -> Sequence[Step]:
         """Read the memories up to three hops from one."""

@@ -3,7 +3,9 @@
 -- once, at its smallest depth, by the path with the highest product of confidences; forgotten ones are not walked
 -- through. At most $8 memories are reached; with $9 the walk ends where it meets that memory, and the rows have no
 -- columns of the memories.
--- A level is one row of arrays, so that what was seen is known as a whole and no level is walked twice.
+-- A level is one row of arrays, so that what was seen is known as a whole and no level is walked twice. Its memories
+-- are sent while the next one is walked, which sorting would prevent: the order of the levels is what the caller sorts
+-- by. One that was cut and has no memories is a row without one.
 -- OFFSET 0: memories are looked up one by one. The planner, who does not know how few there are, might read the whole
 -- table.
 WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen_ids, is_cut) AS (
@@ -12,11 +14,15 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
         array_agg(memory_id),
         array_agg(NULL::uuid),
         array_agg(1::float8),
-        array_agg(CASE WHEN $9::uuid IS NULL THEN memory_records END),
+        array_agg(memory),
         array_agg(memory_id),
         false
-    FROM memory_records
-    WHERE memory_id = ANY ($2::uuid[]) AND tenant_id = $1::varchar AND is_deleted IS NOT TRUE
+    FROM (
+        SELECT memory_id, CASE WHEN $9::uuid IS NULL THEN memory_records END AS memory
+        FROM memory_records
+        WHERE memory_id = ANY ($2::uuid[]) AND tenant_id = $1::varchar AND is_deleted IS NOT TRUE
+        ORDER BY memory_id
+    ) AS start
     HAVING count(*) > 0
     UNION ALL
     SELECT
@@ -94,8 +100,7 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
         AND (following.memory_ids IS NOT NULL OR following.is_cut)
 )
 
-SELECT level.depth AS step_depth, (SELECT bool_or(is_cut) FROM level) AS is_cut, step.*
+SELECT level.depth AS step_depth, level.is_cut, step.*
 FROM level
-CROSS JOIN LATERAL unnest(level.memory_ids, level.parent_ids, level.confidences, level.memories)
-    AS step (step_memory_id, step_parent_id, step_confidence)
-ORDER BY level.depth, step.step_confidence DESC, step.step_memory_id;
+LEFT JOIN LATERAL unnest(level.memory_ids, level.parent_ids, level.confidences, level.memories)
+    AS step (step_memory_id, step_parent_id, step_confidence) ON true;

@@ -171,7 +171,7 @@ class TestLimit:
         follow = walk.Follow.checked("outgoing", None, None)
         async with acme():
             named = await graph(("a", "z", 0.5), ("z", "b"), ("a", "c"), ("c", "d"))
-            rows = await walk.walk([named["a"]], 6, follow, 100, named["z"])
+            rows = (await walk.walk([named["a"]], 6, follow, 100, named["z"])).rows
         assert named.of(row["step_memory_id"] for row in rows) == ["a", "c", "z"]
 
 
