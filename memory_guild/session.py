@@ -8,10 +8,9 @@ import asyncpg
 
 from memory_guild.errors import ScopeAbortedError, ScopeError, ScopeIdleError, ServerUnreachableError
 
-# What asyncpg sends when a connection goes back to its pool, sent together with the COMMIT instead of after it. In a
-# transaction that has failed the first of these statements fails: a COMMIT alone would quietly roll back.
+# What asyncpg sends when a connection goes back to its pool, sent together with the COMMIT instead of after it.
 # Temporary tables go too, which the pool would keep: the next tenant's scope could read them.
-_CLOSE = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE; DISCARD TEMP; COMMIT"
+_RESET = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE; DISCARD TEMP"
 
 
 class PooledConnection(asyncpg.Connection):
@@ -40,24 +39,32 @@ class Session:
     """The server's side of a scope: its connection, how it ends, and how it may have been lost.
 
     Attributes:
-        connection: The driver's connection.
+        driver: The driver's connection, for the package's own statements: what they set ends with the transaction.
+        is_lent: Whether anybody may have used it for other statements, so that it has to be reset at the end.
         last_used: When the last statement ended, on the monotonic clock in seconds.
     """
 
-    def __init__(self, connection: PooledConnection, idle_seconds: float) -> None:
+    def __init__(self, driver: PooledConnection, idle_seconds: float) -> None:
         self.last_used = time.monotonic()
-        self.connection = connection
+        self.driver = driver
+        self.is_lent = False
         self._idle_seconds = idle_seconds
+
+    @property
+    def connection(self) -> PooledConnection:
+        """The driver's connection, for any statement."""
+        self.is_lent = True
+        return self.driver
 
     @property
     def is_alive(self) -> bool:
         """Whether the connection is still open."""
-        return not self.connection.is_closed()
+        return not self.driver.is_closed()
 
     def require_alive(self) -> None:
         """Raise what happened to a connection that the server has ended, or to a transaction that the caller has."""
         if self.is_alive:
-            if self.connection.is_in_transaction():
+            if self.driver.is_in_transaction():
                 return
             # The role ended with the transaction: what follows would run with all rights of the login.
             self.abandon()
@@ -70,22 +77,28 @@ class Session:
         raise connection_lost()
 
     async def commit(self) -> None:
-        """End with a commit and the pool's reset, in one round trip."""
+        """End with a commit and, where it is needed, the pool's reset, in one round trip."""
         self.require_alive()
         try:
-            await self.control(_CLOSE)
-        except asyncpg.InFailedSQLTransactionError:
+            ended = await self.control(f"{_RESET}; COMMIT" if self.is_lent else "COMMIT")
+        except asyncpg.InFailedSQLTransactionError:  # the reset was refused
             await self.roll_back()
+            ended = "ROLLBACK"
+        if ended != "COMMIT":  # after a statement that failed, the server rolls back and calls it no error
             raise ScopeAbortedError(
                 "a statement of the scope had failed, so the whole scope was rolled back; let the error end the scope,"
                 " or put what may fail into a nested scope"
-            ) from None
-        self.connection.mark_reset()
+            )
+        self.driver.mark_reset()
 
-    async def control(self, statement: str) -> None:
-        """Send a statement that begins or ends something; a connection that broke is the package's error."""
+    async def control(self, statement: str) -> str:
+        """Send a statement that begins or ends something; a connection that broke is the package's error.
+
+        Returns:
+            What the server says that it did.
+        """
         try:
-            await self.connection.execute(statement)
+            return await self.driver.execute(statement)
         except asyncpg.InternalClientError:  # the server's last words came between two statements
             self.abandon()
             raise connection_lost() from None
@@ -94,11 +107,11 @@ class Session:
         """Undo everything, or as far as the statement says; the server does so itself where the connection is lost."""
         if self.is_alive:
             try:
-                await self.connection.execute(statement)
+                await self.driver.execute(statement)
             except Exception:  # the error that ended the scope says more
                 self.abandon()
 
     def abandon(self) -> None:
         """Cut a connection of which nobody knows what it would do next; the pool opens another."""
         if self.is_alive:
-            self.connection.terminate()
+            self.driver.terminate()

@@ -19,7 +19,6 @@ from memory_guild.models import MemoryRecord, StrictModel
 from memory_guild.postgres import translate
 from memory_guild.scope import current_scope
 from memory_guild.sql import statement
-from memory_guild.transaction import ScopeTransaction
 
 _Model = TypeVar("_Model", bound=StrictModel)
 
@@ -66,8 +65,8 @@ class Statement:
         if self._planned_for_values:
             await transaction.plan_for_values(along_an_index=self._along_an_index)
         try:
-            async with transaction.acquire_connection():
-                return await transaction.session.connection.fetch(self.text, *arguments)
+            async with transaction.driver() as driver:
+                return await driver.fetch(self.text, *arguments)
         except asyncpg.PostgresError as error:
             raise translate(error) or error from None
 
@@ -83,12 +82,12 @@ class Statement:
             MemoryGuildError: The database refused it, or the scope has ended.
         """
         transaction = current_scope().transaction
-        connection = transaction.session.connection
         try:
-            async with transaction.acquire_connection():
-                await connection.execute(stage.script)
-                await connection.copy_records_to_table(stage.table, records=rows)
-                return await connection.fetch(self.text, *arguments)
+            async with transaction.driver() as driver:
+                transaction.session.is_lent = True  # the table is to go at the end
+                await driver.execute(stage.script)
+                await driver.copy_records_to_table(stage.table, records=rows)
+                return await driver.fetch(self.text, *arguments)
         except asyncpg.PostgresError as error:
             raise translate(error) or error from None
 
@@ -108,18 +107,18 @@ class Statement:
         rows: list[asyncpg.Record] = []
         while cursor is None or len(rows) == size:
             try:
-                async with transaction.acquire_connection():
-                    cursor = cursor or await self._cursor(transaction, arguments)
+                async with transaction.driver() as driver:
+                    cursor = cursor or await self._cursor(driver, arguments)
                     rows = await cursor.fetch(size)
             except asyncpg.PostgresError as error:
                 raise translate(error) or error from None
             if rows:
                 yield rows
 
-    async def _cursor(self, transaction: ScopeTransaction, arguments: Sequence[Any]) -> Any:
+    async def _cursor(self, driver: asyncpg.Connection[asyncpg.Record], arguments: Sequence[Any]) -> Any:
         # By default the driver gives the statement a name and leaves it prepared. Behind a pooler it would meet that of
         # another process, since each counts them from 1 on.
-        prepared = await transaction.session.connection.prepare(self.text, name="")
+        prepared = await driver.prepare(self.text, name="")
         return await prepared.cursor(*arguments)
 
     async def fetch_row(self, *arguments: Any) -> asyncpg.Record | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -16,7 +15,8 @@ from tortoise.connection import get_connections
 
 from memory_guild.errors import MemoryGuildError, ScopeAbortedError, ScopeClosedError
 from memory_guild.postgres import TranslatingClient, translate
-from memory_guild.session import Session, connection_lost
+from memory_guild.session import Session
+from memory_guild.turn import Turn
 
 # A column that names one row, or few, compared with a parameter; in a join it is compared with another column.
 _BY_KEY = re.compile(
@@ -35,15 +35,28 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
     """
 
     session: Session
+    _lent: Any
 
     def __init__(self, parent: AsyncpgDBClient) -> None:
-        super().__init__(parent)
         self.closed = False
         self.pool: AsyncpgDBClient = parent.pool if isinstance(parent, ScopeTransaction) else parent
         self.depth: int = parent.depth + 1 if isinstance(parent, ScopeTransaction) else 0
         self._planner_settings: set[str] = set()
+        super().__init__(self.pool)
+        self._parent = parent
         if isinstance(parent, ScopeTransaction):
             self.session = parent.session
+            self._lent = parent._lent
+
+    @property
+    def _connection(self) -> Any:
+        """The connection as the pool lent it: Tortoise, and whoever looks for one, takes it for any statement."""
+        self.session.is_lent = True
+        return self._lent
+
+    @_connection.setter
+    def _connection(self, lent: Any) -> None:
+        self._lent = lent
 
     def require_open(self) -> None:
         """Raise if the transaction has ended, or the server has ended it."""
@@ -52,9 +65,14 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         self.session.require_alive()
 
     def acquire_connection(self) -> ConnectionWrapper[asyncpg.Connection[asyncpg.Record]]:
-        """The connection, for one statement."""
+        """The connection, for any statement."""
         innermost = self.innermost()
-        return _OpenConnection(innermost._lock, innermost)
+        return _LentConnection(innermost._lock, innermost)
+
+    def driver(self) -> Turn:
+        """The driver's connection, for one statement of the package's own, which leaves nothing to be reset."""
+        innermost = self.innermost()
+        return Turn(innermost._lock, self.session, innermost.require_open)
 
     def innermost(self) -> ScopeTransaction:
         """The task's savepoint inside this transaction, or the transaction itself.
@@ -97,33 +115,29 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         innermost = self.innermost()  # what is set in a savepoint ends with it
         if missing := [setting for setting in wanted if setting not in innermost._planner_settings]:
             innermost._planner_settings.update(missing)
-            await innermost.execute_script("; ".join(f"SET LOCAL {setting}" for setting in missing))
+            try:
+                async with innermost.driver() as driver:
+                    await driver.execute("; ".join(f"SET LOCAL {setting}" for setting in missing))
+            except asyncpg.PostgresError as error:
+                raise translate(error) or error from None
 
     async def _plan_for_values_unless_by_key(self, query: str) -> None:
         if not self.innermost()._planner_settings and not _BY_KEY.search(query):
             await self.plan_for_values()
 
 
-class _OpenConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):
-    """Refuses a transaction that ended while the statement waited for its turn."""
+class _LentConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):
+    """A turn with the connection as the pool lent it, for Tortoise."""
 
     client: ScopeTransaction
 
     async def __aenter__(self) -> asyncpg.Connection[asyncpg.Record]:
-        await self._lock.acquire()
-        try:
-            self.client.require_open()
-        except BaseException:
-            self._lock.release()
-            raise
+        self._turn = self.client.driver()
+        await self._turn.__aenter__()
         return self.connection
 
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
-        self.client.session.last_used = time.monotonic()
-        self._lock.release()
-        if isinstance(exc_val, asyncpg.InternalClientError):
-            self.client.session.abandon()
-            raise connection_lost() from None
+        await self._turn.__aexit__(exc_type, exc_val, exc_tb)
 
 
 class ScopeTransactionContext(TransactionContext):
@@ -185,7 +199,7 @@ class ScopeTransactionContext(TransactionContext):
         finally:
             self.transaction.closed = True
             try:
-                await self._give_back(self.transaction._connection)
+                await self._give_back(self.transaction._lent)
             finally:
                 _leave_connection(self._tokens)
 
