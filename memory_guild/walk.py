@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -92,9 +91,10 @@ async def walk(
         target_id,
     )
     rows.sort(key=_depth)
-    found = {row["step_memory_id"] for row in takewhile(lambda row: row["step_depth"] == 0, rows)}
-    if missing := [memory_id for memory_id in start_ids if memory_id not in found]:
-        raise MemoryNotFoundError(*missing)
+    starts = len(start_ids)
+    if len(rows) < starts or _depth(rows[starts - 1]) > 0:
+        found = {row["step_memory_id"] for row in rows if _depth(row) == 0}
+        raise MemoryNotFoundError(*(memory_id for memory_id in start_ids if memory_id not in found))
     is_cut = rows[-1]["is_cut"]
     if rows[-1]["step_memory_id"] is None:
         del rows[-1]

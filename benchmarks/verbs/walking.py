@@ -12,11 +12,17 @@ from benchmarks.verbs.memories import Tenant, known
 from benchmarks.verbs.setting import Setting
 from benchmarks.verbs.sides import Opened, opened, sides, transactions
 from benchmarks.verbs.timing import Goal, Timing, take_turns
+from memory_guild.statements import memories_from
 
 _LIMIT = 10_000
 """More than there are to be found: nothing is cut."""
 
 _ONLY_IDS = "raw asyncpg, ids only"
+_MODELS = "raw asyncpg, then models"
+"""The statement by hand, and the models of its rows without paths and steps: what a verb as fast as it would take."""
+
+_OTHER_COLUMNS = 3
+"""How many columns the rows by hand have before the memory's: depth, parent, confidence."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,12 @@ async def _verb(walk: _Walk, peers: Opened, direction: str, warm_up: int) -> Tim
     async def hop_ids(number: int) -> object:
         return await by_hand.hop_ids(walk.tenant.tenant_id, walk.starts[number], direction, _LIMIT)
 
-    all_sides = sides(peers.all, hops) | {_ONLY_IDS: Side(timed(hop_ids), by_hand.context)}
+    async def hop_models(number: int) -> object:
+        rows = await by_hand.hops(walk.tenant.tenant_id, walk.starts[number], direction, _LIMIT)
+        return memories_from(rows, _OTHER_COLUMNS)
+
+    all_sides = sides(peers.all, hops)
+    all_sides |= {_ONLY_IDS: Side(timed(hop_ids), by_hand.context), _MODELS: Side(timed(hop_models), by_hand.context)}
     goals = {by_hand.name: Goal("time", 1.15)} | {orm.name: Goal("speed", 2) for orm in peers.orms}
     work = f"traverse, 3 hops, {walk.place}, {direction}"
     return await take_turns(work, all_sides, walk.rounds, warm_up, goals, calls=walk.calls)

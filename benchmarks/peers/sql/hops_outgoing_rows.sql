@@ -61,8 +61,8 @@ third AS MATERIALIZED (
     ORDER BY confidence DESC, memory_id
     LIMIT $3 - (SELECT count(*) FROM first) - (SELECT count(*) FROM second)
 )
-SELECT first.*, 1 AS depth FROM first
+SELECT 1 AS depth, first.* FROM first
 UNION ALL
-SELECT second.*, 2 FROM second
+SELECT 2, second.* FROM second
 UNION ALL
-SELECT third.*, 3 FROM third
+SELECT 3, third.* FROM third
