@@ -19,6 +19,7 @@ MAX_LIMIT = 10_000
 """The most memories that one call returns; ``find_all`` and ``find``'s cursor go on from there."""
 
 _Enum = TypeVar("_Enum", bound=StrEnum)
+_Value = TypeVar("_Value")
 
 
 def tenant_of(scope: Scope) -> str:
@@ -51,7 +52,15 @@ def memory_id_of(field: str, memory: MemoryArgument) -> UUID:
 
 def memory_ids_of(field: str, memories: Iterable[MemoryArgument]) -> list[UUID]:
     """The ids of several memories, in their order."""
-    return [memory_id_of(f"{field}[{number}]", memory) for number, memory in enumerate(memories)]
+    numbered = enumerate(check_several(field, memories))
+    return [memory_id_of(f"{field}[{number}]", memory) for number, memory in numbered]
+
+
+def check_several(field: str, values: Iterable[_Value]) -> Iterable[_Value]:
+    """Something that can be gone through, one after the other."""
+    if not isinstance(values, Iterable):
+        raise InvalidInputError(field, f"must be an iterable, not {type(values).__name__}")
+    return values
 
 
 def column_value(model: type[StrictModel], column: str, value: Any) -> Any:

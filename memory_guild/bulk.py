@@ -17,6 +17,7 @@ from memory_guild.errors import (
     InvalidInputError,
     MemoryGuildError,
     ScopeAbortedError,
+    ScopeClosedError,
     TenantMismatchError,
     TransactionConflictError,
 )
@@ -77,6 +78,7 @@ class BulkStore:
         self._on_forgotten = on_forgotten
         self._reports_errors = reports_errors
         self._progress = progress
+        self._attempts = 0
         self._drawn = 0
         self._refused_at_once = 0
         self._settled = 0
@@ -91,14 +93,23 @@ class BulkStore:
         assert row is not None
         self._moment: datetime = row["moment"]
         self._may_stage: bool = row["may_stage"]
-        await retried(
-            self._tenant_id,
-            lambda: self._store_all(source),
-            is_repeatable=lambda: self._kept is not None and not source.has_failed,
-        )
+        try:
+            await retried(
+                self._tenant_id,
+                lambda: self._store_all(source),
+                is_repeatable=lambda: self._kept is not None and not source.has_failed,
+            )
+        except ScopeClosedError:
+            if self._attempts == 1 or not source.has_failed:
+                raise
+            raise TransactionConflictError(
+                "other transactions were in the way, and the items were read in the part of the scope that is undone;"
+                " run the scope again"
+            ) from None
         return self.report
 
     async def _store_all(self, source: Items) -> None:
+        self._attempts += 1
         self._settled = 0
         self._unsettled: Drafts = []
         sent: tuple[_Window, asyncio.Task[list[asyncpg.Record]]] | None = None
@@ -138,18 +149,22 @@ class BulkStore:
     async def _draw(self, source: Items, size: int) -> Drafts:
         drafts: Drafts = []
         characters = 0
+
+        def take(item: Item) -> None:
+            nonlocal characters
+            self._drawn += 1
+            try:
+                draft = self._drafter.draft_of(item, self._drawn - 1)
+            except (InvalidInputError, TenantMismatchError) as error:
+                self.report.extend_to(self._drawn)
+                self._refuse(self._drawn - 1, error)
+                self._refused_at_once += 1
+                return
+            drafts.append(draft)
+            characters += _DRAFT_CHARACTERS + len(draft.content_text) + len(draft.metadata or "")
+
         while len(drafts) < size and characters < _WINDOW_MAX_CHARACTERS and not source.is_empty:
-            for item in await source.draw(_ITEMS_AT_ONCE):
-                self._drawn += 1
-                try:
-                    draft = self._drafter.draft_of(item, self._drawn - 1)
-                except (InvalidInputError, TenantMismatchError) as error:
-                    self.report.extend_to(self._drawn)
-                    self._refuse(self._drawn - 1, error)
-                    self._refused_at_once += 1
-                    continue
-                drafts.append(draft)
-                characters += _DRAFT_CHARACTERS + len(draft.content_text) + len(draft.metadata or "")
+            await source.draw(_ITEMS_AT_ONCE, take)
             await asyncio.sleep(0)  # the server's answers, and other tasks, have a turn
         self.report.extend_to(self._drawn)
         self._keep(drafts, characters)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from memory_guild.errors import InvalidInputError
 from memory_guild.types import NAME_MAX_LENGTH
 
 _JSON_MAX_DEPTH = 256  # far below Python's recursion limit: what was stored can be read from any depth of calls
+_JSON_MAX_CHARACTERS = 60_000_000  # of up to 4 bytes each; a jsonb holds 2**28 bytes
 _JSON_MAX_INTEGER_BITS = 14_000  # 4,214 digits; Python refuses to read an integer of more than 4,300
 
 
@@ -28,6 +29,11 @@ def check_text(field: str, value: object) -> str:
     if problem := _problem_of_text(value):
         raise InvalidInputError(field, problem)
     return value
+
+
+def plain(text: str) -> str:
+    """The text itself: what ``str()`` makes of a subclass's, such as an enum's member, is another one."""
+    return str.__str__(text)
 
 
 def _problem_of_text(text: str) -> str | None:
@@ -139,9 +145,17 @@ def _check_json_items(items: Mapping[Any, object], depth: int) -> None:
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict).encode
 
 
-def encode_json(value: Mapping[str, Any]) -> str:
-    """The JSON text of a checked object."""
+def encode_json(value: Any) -> str:
+    """The JSON text of a checked value."""
     return _encode(value)
+
+
+def encode_json_object(field: str, value: object) -> str:
+    """The JSON text of an object, see :func:`check_json_object`, that PostgreSQL can store as a whole."""
+    text = _encode(check_json_object(field, value))
+    if len(text) > _JSON_MAX_CHARACTERS:
+        raise InvalidInputError(field, f"has {len(text)} characters as JSON; at most {_JSON_MAX_CHARACTERS} fit")
+    return text
 
 
 def check_aware(field: str, value: object) -> datetime:
@@ -150,6 +164,10 @@ def check_aware(field: str, value: object) -> datetime:
         raise InvalidInputError(field, f"must be a datetime, not {type(value).__name__}")
     if value.tzinfo is None or value.utcoffset() is None:
         raise InvalidInputError(field, "is a naive datetime; give it a time zone, such as datetime.now(UTC)")
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInputError(field, "lies outside the years 1 to 9999 in UTC") from None
     return value
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
 from memory_guild.arguments import column_values, optional_name
-from memory_guild.checks import check_aware, check_json_object, check_text, encode_json
+from memory_guild.checks import check_aware, check_json_object, check_text, encode_json, plain
 from memory_guild.errors import InvalidInputError
 from memory_guild.models import MemoryRecord
 from memory_guild.types import SourceType
@@ -82,10 +82,7 @@ def _moment(field: str, value: datetime | None) -> datetime | None:
 
 
 def _in_utc(field: str, value: datetime) -> datetime:
-    try:
-        return check_aware(field, value).astimezone(UTC)
-    except OverflowError:
-        raise InvalidInputError(field, "lies outside the years 1 to 9999 in UTC") from None
+    return check_aware(field, value).astimezone(UTC)
 
 
 def _metadata_conditions(metadata: object) -> Iterator[_MetadataCondition]:
@@ -96,7 +93,7 @@ def _metadata_conditions(metadata: object) -> Iterator[_MetadataCondition]:
             raise InvalidInputError("metadata", f"has a key of type {type(key).__name__}; keys are str")
         check_text("metadata (a key)", key)
         field = f"metadata.{key}"
-        if isinstance(wanted, Mapping) and any(str(name).startswith("$") for name in wanted):
+        if isinstance(wanted, Mapping) and any(isinstance(name, str) and name.startswith("$") for name in wanted):
             for operator, value in wanted.items():
                 yield _operator_condition(field, key, operator, value)
         else:
@@ -104,8 +101,9 @@ def _metadata_conditions(metadata: object) -> Iterator[_MetadataCondition]:
 
 
 def _operator_condition(field: str, key: str, operator: object, value: object) -> _MetadataCondition:
-    if operator not in _OPERATORS:
+    if not isinstance(operator, str) or operator not in _OPERATORS:
         raise InvalidInputError(field, f"has an unknown operator; there are {', '.join(_OPERATORS)}")
+    operator = plain(operator)
     if operator == "$exists":
         if not isinstance(value, bool):
             raise InvalidInputError(field, "$exists takes True or False")
@@ -115,7 +113,7 @@ def _operator_condition(field: str, key: str, operator: object, value: object) -
             raise InvalidInputError(field, "$in takes a list of values")
         return _MetadataCondition(key, operator, _json_value(key, list(value)))
     if operator in _COMPARISONS:
-        return _comparison(field, key, str(operator), value)
+        return _comparison(field, key, operator, value)
     return _MetadataCondition(key, "$eq", _json_value(key, value))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from memory_guild.arguments import column_value
-from memory_guild.checks import check_content, check_json_object, check_name, encode_json
+from memory_guild.checks import check_content, check_json_object, check_name, encode_json_object, plain
 from memory_guild.errors import InvalidInputError, TenantMismatchError
 from memory_guild.models import MemoryRecord, hash_content
 from memory_guild.serializers import MemoryRecordCreate
@@ -68,7 +68,7 @@ class Drafter:
             known_type or column_value(MemoryRecord, "source_type", source_type),
             text,
             hash_content(text),
-            encode_json(check_json_object("metadata", metadata)) if metadata else _empty_metadata(metadata),
+            encode_json_object("metadata", metadata) if metadata else _empty_metadata(metadata),
         )
 
     def draft_of(self, item: Item, number: int) -> Draft:
@@ -100,8 +100,9 @@ class Drafter:
         if agent is None:
             raise InvalidInputError("agent_id", "is required: give it, or open tenant_scope(tenant_id, agent_id=…)")
         if not isinstance(agent, str) or agent not in self._checked_agents:
-            self._checked_agents.add(check_name("agent_id", agent))
-        return str(agent)
+            agent = check_name("agent_id", agent)
+            self._checked_agents.add(agent)
+        return plain(agent)
 
 
 def _values_of(item: Item) -> Mapping[str, Any]:

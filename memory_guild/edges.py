@@ -9,9 +9,9 @@ from uuid import UUID
 import asyncpg
 from pydantic import ValidationError
 
-from memory_guild.arguments import MemoryArgument, column_value, current_tenant, memory_id_of
+from memory_guild.arguments import MemoryArgument, check_several, column_value, current_tenant, memory_id_of
 from memory_guild.errors import InvalidInputError, SelfReferenceError, TransactionConflictError
-from memory_guild.models import MemoryRelationship
+from memory_guild.models import MemoryRecord, MemoryRelationship
 from memory_guild.retry import ATTEMPTS, retried
 from memory_guild.serializers import MemoryRelationshipCreate, invalid_input
 from memory_guild.statements import Statement, model_from
@@ -95,7 +95,7 @@ async def relate_many(edges: Iterable[Edge], *, on_existing: OnExisting = "keep"
     Calls may run at the same time, in any order; what deadlocks is undone and run again, a few times.
 
     Args:
-        edges: Dicts of the shape of ``MemoryRelationshipCreate``, or that serializer.
+        edges: Dicts of the shape of ``MemoryRelationshipCreate``, whose ends may be models too, or that serializer.
         on_existing: Where an edge is there: ``keep`` its confidence, or ``increase`` it where this one is higher. The
             same holds for an edge that occurs twice.
 
@@ -111,7 +111,7 @@ async def relate_many(edges: Iterable[Edge], *, on_existing: OnExisting = "keep"
     increase = _increases(on_existing)
     keys: list[_Key] = []
     confidences: dict[_Key, float | None] = {}
-    for number, edge in enumerate(edges):
+    for number, edge in enumerate(check_several("edges", edges)):
         key, confidence = _checked_edge(number, edge)
         keys.append(key)
         known = confidences.setdefault(key, confidence)
@@ -179,6 +179,8 @@ def _key_of(row: asyncpg.Record) -> _Key:
 
 def _checked_edge(number: int, edge: Edge) -> tuple[_Key, float | None]:
     field = f"edges[{number}]"
+    if isinstance(edge, Mapping):  # its ends may be named by models, which the serializer does not take
+        edge = {key: value.memory_id if isinstance(value, MemoryRecord) else value for key, value in edge.items()}
     try:
         valid = edge if isinstance(edge, MemoryRelationshipCreate) else MemoryRelationshipCreate.model_validate(edge)
     except ValidationError as error:

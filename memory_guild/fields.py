@@ -19,12 +19,12 @@ from tortoise.migrations.constraints import CheckConstraint
 from memory_guild.checks import (
     check_aware,
     check_content,
-    check_json_object,
     check_length,
     check_name,
     check_text,
     check_uuid,
     encode_json,
+    encode_json_object,
 )
 from memory_guild.errors import CheckError, InvalidInputError
 from memory_guild.settings import content_max_bytes
@@ -135,7 +135,7 @@ class JsonObjectField(fields.JSONField[dict[str, Any]]):
             if self.null:
                 return None
             raise missing_value(self)
-        return encode_json(check_json_object(self.model_field_name, value))
+        return encode_json_object(self.model_field_name, value)
 
 
 class FlagField(fields.BooleanField[bool | None]):

@@ -14,7 +14,7 @@ from memory_guild.errors import InvalidInputError, SearchLimitError
 from memory_guild.models import MemoryRecord, MemoryRelationship
 from memory_guild.statements import Statement, memories_from, models_from
 from memory_guild.types import Direction
-from memory_guild.walk import STEP_COLUMNS, Follow, Types, checked_confidence, walk
+from memory_guild.walk import STEP_COLUMNS, Follow, Types, checked_confidence, walk, walked_memories
 
 _GET_MANY = Statement("get_memories")
 _NEIGHBOR_EDGES = Statement("neighbor_edges")
@@ -154,6 +154,8 @@ async def traverse(
 ) -> Traversal:
     """Walk along edges from a memory and return what can be reached; one statement, cycles do no harm.
 
+    Memories with long texts, of some kilobytes, are read with a second statement.
+
     Args:
         start: Where to begin.
         max_hops: How many edges far, 1 to 100.
@@ -171,11 +173,11 @@ async def traverse(
     rows, is_cut = await walk([memory_id_of("start", start)], max_hops, follow, limit)
     paths: dict[bytes, tuple[UUID, ...]] = {}  # by bytes, whose hash is cheap: a UUID's takes a microsecond
     steps = []
-    for row, memory in zip(rows, memories_from(rows, STEP_COLUMNS), strict=True):
+    for row, memory in zip(rows, await walked_memories(rows), strict=True):
         depth, _, memory_id, parent_id, confidence = row[:STEP_COLUMNS]
         path_here = (memory_id,) if parent_id is None else (*paths[parent_id.bytes], memory_id)
         paths[memory_id.bytes] = path_here
-        if depth > 0:
+        if depth > 0 and memory is not None:
             steps.append(Step(memory, depth, path_here, confidence))
     return Traversal(steps, is_cut)
 
@@ -213,9 +215,9 @@ async def path(
     target_id = memory_id_of("target", target)
     rows, is_cut = await walk([memory_id_of("source", source)], max_hops, follow, limit, target_id)
     found = {row["step_memory_id"]: row for row in rows}
+    if is_cut:
+        raise SearchLimitError(limit)
     if target_id not in found:
-        if is_cut:
-            raise SearchLimitError(limit)
         return None
     memory_ids: list[UUID] = []
     memory_id: UUID | None = target_id
@@ -280,7 +282,7 @@ async def subgraph(
         raise InvalidInputError("start", "is missing; name at least one memory")
     follow = Follow.checked(direction, types, min_confidence)
     rows, is_cut = await walk(memory_ids_of("start", start), max_hops, follow, limit)
-    memories = memories_from(rows, STEP_COLUMNS)
+    memories = [memory for memory in await walked_memories(rows) if memory is not None]
     memory_ids = [memory.memory_id for memory in memories]
     edges = await _EDGES_AMONG.fetch(memory_ids, follow.types, follow.min_confidence)
     return Subgraph(memories, models_from(MemoryRelationship, edges), is_cut)

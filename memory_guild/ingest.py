@@ -105,7 +105,8 @@ async def remember_many(
         items: Any iterable, synchronous or not, of dicts of the shape of ``MemoryRecordCreate`` (tenant and agent may
             be left out where they are the scope's), or of that serializer. Keep slow sources outside scopes. A
             generator may use the scope, but must end a scope of its own before each item; what it writes is undone
-            with the attempt.
+            with the attempt, and what it reads from may be, which ends the call with a conflict. Other tasks of the
+            scope wait until the call ends: a source that waits for one of them waits for ever.
         on_forgotten: Where a text is a forgotten memory: ``restore`` it, ``keep`` it forgotten or ``raise``.
         on_error: At an item that cannot be stored: ``raise``, and nothing is stored; or ``report``, and go on.
         progress: Called from time to time with how many items are done; it only grows.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from itertools import islice
+from typing import Any
 
 from memory_guild.drafts import Item
 from memory_guild.errors import InvalidInputError
@@ -24,29 +25,41 @@ class Items:
         self._asynchronous = aiter(items) if isinstance(items, AsyncIterable) else None
         self._synchronous = iter(()) if isinstance(items, AsyncIterable) else iter(items)
 
-    async def draw(self, count: int) -> list[Item]:
-        """The next items; fewer than asked for are the last ones."""
+    async def draw(self, count: int, take: Callable[[Item], None]) -> None:
+        """Draw the next items; fewer than asked for are the last ones.
+
+        Args:
+            count: How many at the most.
+            take: Called with each one before the next is drawn: a source may use one dict for all of them.
+        """
+        drawn = 0
         try:
-            if self._asynchronous is not None:
-                drawn = [item async for item in self._some(self._asynchronous, count)]
+            if self._asynchronous is None:
+                for item in islice(self._synchronous, count):
+                    take(item)
+                    drawn += 1
             else:
-                drawn = list(islice(self._synchronous, count))
+                async for item in _some(self._asynchronous, count):
+                    take(item)
+                    drawn += 1
         except BaseException:
             self.has_failed = True
             raise
-        self.is_empty = len(drawn) < count
-        return drawn
+        self.is_empty = drawn < count
 
-    async def _some(self, items: AsyncIterator[Item], count: int) -> AsyncIterator[Item]:
-        transaction = current_scope().transaction
-        for _ in range(count):
-            try:
-                item = await anext(items)
-            except StopAsyncIteration:
-                return
-            if transaction.innermost() is not transaction:
-                # It would be in the way of the windows, which wait for its end, and of undoing them.
-                if isinstance(items, AsyncGenerator):
-                    await items.aclose()
-                raise InvalidInputError("items", "come from a scope that is still open; end it before each yield")
-            yield item
+
+async def _some(items: AsyncIterator[Item], count: int) -> AsyncIterator[Item]:
+    transaction = current_scope().transaction
+    for _ in range(count):
+        try:
+            item = await anext(items)
+        except StopAsyncIteration:
+            return
+        if transaction.innermost() is not transaction:
+            # It would be in the way of the windows, which wait for its end, and of undoing them.
+            close: Any = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
+            transaction.end_nested()
+            raise InvalidInputError("items", "come from a scope that is still open; end it before each yield")
+        yield item

@@ -26,7 +26,7 @@ from memory_guild.types import SourceType
 
 _UPDATE = Statement("update_memory")
 _GET = Statement("get_memory")
-_GET_MANY = Statement("get_memories")
+_LOCK = Statement("lock_memories")
 _FORGET = Statement("forget_memories")
 _RESTORE = Statement("restore_memories")
 _FORGET_MATCHING = Statement("forget_matching_memories", planned_for_values=True)
@@ -172,7 +172,7 @@ async def _not_updated(memory_id: UUID, expected: datetime | None) -> Exception:
 async def _change_all(change: Statement, memories: tuple[MemoryArgument, ...]) -> int:
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
-    found = {row["memory_id"]: row for row in await _GET_MANY.fetch(memory_ids)}
+    found = {row["memory_id"]: row for row in await _LOCK.fetch(memory_ids)}
     if missing := [memory_id for memory_id in memory_ids if memory_id not in found]:
         raise MemoryNotFoundError(*missing)
     changed = {row["memory_id"]: row for row in await change.fetch(memory_ids)}

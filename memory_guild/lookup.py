@@ -158,7 +158,8 @@ def _cursor_after(memory: MemoryRecord) -> str:
     """Where a memory stands in the order: the microseconds of its time, nothing where it has none, and its id."""
     moment = b""
     if memory.created_at is not None:
-        moment = ((memory.created_at - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
+        # Infinity, the driver's answer to datetime.max, comes back without a time zone.
+        moment = ((memory.created_at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
     return base64.urlsafe_b64encode(moment + memory.memory_id.bytes).decode()
 
 

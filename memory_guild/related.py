@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 from tortoise.fields.relational import BackwardFKRelation, ReverseRelation
 
-from memory_guild.arguments import current_tenant, memory_ids_of
+from memory_guild.arguments import check_several, current_tenant, memory_ids_of
 from memory_guild.errors import InvalidInputError
 from memory_guild.models import MemoryRecord
 from memory_guild.statements import Statement, memories_from, models_from
@@ -33,13 +33,13 @@ def checked_relations(relations: Iterable[Relation]) -> list[Relation]:
     Raises:
         InvalidInputError: There is no such relation.
     """
-    wanted = list(relations)
+    wanted = list(check_several("relations", relations))
     if any(name not in RELATIONS for name in wanted):
         raise InvalidInputError("relations", f"there are only {', '.join(RELATIONS)}")
     return [name for name in _RELATED if name in wanted]
 
 
-async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[Relation] = RELATIONS) -> None:
+async def fetch_relations(memories: Iterable[MemoryRecord], relations: Iterable[Relation] = RELATIONS) -> None:
     """Read relations of many memories, one statement each; ``memory.embeddings`` and so on are lists from then on.
 
     Edges of forgotten memories are read too, and those that lead to forgotten ones.
@@ -52,6 +52,7 @@ async def fetch_relations(memories: Sequence[MemoryRecord], relations: Iterable[
         InvalidInputError: There is no such relation, or a memory has no id yet; nothing was sent.
     """
     names = checked_relations(relations)
+    memories = list(check_several("memories", memories))
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
     await _with_relations(memory_ids, names, lambda: memories)

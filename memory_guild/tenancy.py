@@ -67,6 +67,7 @@ class tenant_scope:  # noqa: N801 - used like a function, as asyncio.timeout is
         except asyncpg.PostgresError as error:
             raise _explained(error, self._role) from None
         assert isinstance(transaction, ScopeTransaction)
+        self._transaction = transaction
         scope = Scope(self._tenant_id, self._agent_id, transaction)
         self._token: Token[Scope | None] = scopes.enter(scope)
         return scope
@@ -75,6 +76,8 @@ class tenant_scope:  # noqa: N801 - used like a function, as asyncio.timeout is
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         """Commit, or roll back after an error."""
+        if self._transaction.closed:  # ended already, see ScopeTransaction.end_nested()
+            return
         with suppress(ValueError):  # an abandoned generator ends in another task, whose scope stays
             scopes.leave(self._token)
         await self._context.__aexit__(exc_type, exc_val, exc_tb)

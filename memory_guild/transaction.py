@@ -86,6 +86,15 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
             ancestor = ancestor._parent
         return current if current is not None and ancestor is self and not current.closed else self
 
+    def end_nested(self) -> None:
+        """End the savepoints inside this one that nobody will end; what they did is undone with this one."""
+        nested = self.innermost()
+        while nested is not self:
+            nested.closed = True
+            assert isinstance(nested._parent, ScopeTransaction)
+            nested = nested._parent
+            nested._lock.release()
+
     def _in_transaction(self) -> TransactionContext:
         return SavepointContext(self.innermost())
 
@@ -247,6 +256,8 @@ class SavepointContext(TransactionContext):
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         """Keep what was done since the savepoint, or undo it."""
+        if self.transaction.closed:  # ended already, see ScopeTransaction.end_nested()
+            return
         name = f"memory_guild_{self.transaction.depth}"
         try:
             async with self.transaction._lock:

@@ -12,8 +12,8 @@ import asyncpg
 
 from memory_guild.arguments import check_choice, check_whole_number, column_value, column_values, current_tenant
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError
-from memory_guild.models import MemoryRelationship
-from memory_guild.statements import Statement
+from memory_guild.models import MemoryRecord, MemoryRelationship
+from memory_guild.statements import Statement, memories_from, model_from
 from memory_guild.types import Direction, RelationshipType
 
 Types: TypeAlias = RelationshipType | str | Collection[RelationshipType | str] | None
@@ -26,6 +26,7 @@ STEP_COLUMNS = 5
 of its parent, confidence."""
 
 _TRAVERSE = Statement("traverse_memories")
+_GET_MANY = Statement("get_memories")
 
 _depth = itemgetter("step_depth")
 
@@ -99,6 +100,18 @@ async def walk(
     if rows[-1]["step_memory_id"] is None:
         del rows[-1]
     return Walk(rows, is_cut)
+
+
+async def walked_memories(rows: list[asyncpg.Record]) -> list[MemoryRecord | None]:
+    """The memories of the rows of a walk; None for one that was deleted or forgotten before it was read."""
+    long = [row["step_memory_id"] for row in rows if row["memory_id"] is None]
+    if not long:
+        return list(memories_from(rows, STEP_COLUMNS))
+    found = {memory.memory_id: memory for memory in memories_from(await _GET_MANY.fetch(long)) if not memory.is_deleted}
+    return [
+        found.get(row["step_memory_id"]) if row["memory_id"] is None else model_from(MemoryRecord, row, STEP_COLUMNS)
+        for row in rows
+    ]
 
 
 def checked_confidence(min_confidence: Any) -> float | None:

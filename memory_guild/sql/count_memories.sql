@@ -12,19 +12,25 @@ WHERE
         SELECT FROM unnest($6, $7::text[], $8::jsonb[]) AS wanted (key, operator, value)
         WHERE CASE operator
             WHEN '$eq' THEN metadata -> key = value
-            WHEN '$in' THEN metadata -> key IN (SELECT jsonb_array_elements(value))
+            WHEN '$in' THEN CASE
+                WHEN jsonb_typeof(metadata -> key) IN ('object', 'array')
+                    THEN metadata -> key IN (SELECT jsonb_array_elements(value))
+                ELSE value @> (metadata -> key)
+            END
             WHEN '$exists' THEN (metadata -> key IS NOT NULL) = value::boolean
             WHEN '$gt' THEN jsonb_typeof(metadata -> key) = 'number' AND metadata -> key > value
             WHEN '$gte' THEN jsonb_typeof(metadata -> key) = 'number' AND metadata -> key >= value
             WHEN '$lt' THEN jsonb_typeof(metadata -> key) = 'number' AND metadata -> key < value
             WHEN '$lte' THEN jsonb_typeof(metadata -> key) = 'number' AND metadata -> key <= value
             ELSE jsonb_path_exists_tz(
-                -- The jsonpath knows no times without seconds, no nanoseconds and, before PostgreSQL 17, no Z.
+                -- The jsonpath knows no times without seconds, no nanoseconds, no offsets without a colon and, before
+                -- PostgreSQL 17, no Z.
                 -- What is no date and time fulfils nothing.
-                to_jsonb(regexp_replace(regexp_replace(regexp_replace(metadata ->> key,
+                to_jsonb(regexp_replace(regexp_replace(regexp_replace(regexp_replace(metadata ->> key,
                     '(?<=^[^ T]{10}[ T][0-9]{2}:[0-9]{2})(?=$|[-+Zz])', ':00'),
                     '(?<=[.][0-9]{6})[0-9]+', ''),
-                    '[Zz]$', '+00:00')),
+                    '[Zz]$', '+00:00'),
+                    '(:[0-9.]+[-+][0-9]{2})([0-9]{2})$', '\1:\2')),
                 CASE operator
                     WHEN 'time $gt' THEN '$ ? (@.datetime() > $than.datetime())'
                     WHEN 'time $gte' THEN '$ ? (@.datetime() >= $than.datetime())'

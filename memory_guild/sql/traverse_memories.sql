@@ -1,8 +1,9 @@
 -- Walks from the memories $2 of tenant $1 up to $3 hops along edges, forwards if $4, backwards if $5, of the types $6
 -- (NULL: all) and with a confidence of at least $7 (NULL: any; where nobody said, it counts as 1). Each memory comes
 -- once, at its smallest depth, by the path with the highest product of confidences; forgotten ones are not walked
--- through. At most $8 memories are reached; with $9 the walk ends where it meets that memory, and the rows have no
--- columns of the memories.
+-- through. At most $8 memories are reached; with $9 the walk ends where it meets that memory, whatever else the level
+-- has, and the rows have no columns of the memories. Neither have those of memories with long texts, which would be
+-- copied from level to level.
 -- A level is one row of arrays, so that what was seen is known as a whole and no level is walked twice. Its memories
 -- are sent while the next one is walked, which sorting would prevent: the order of the levels is what the caller sorts
 -- by. One that was cut and has no memories is a row without one.
@@ -18,7 +19,12 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
         array_agg(memory_id),
         false
     FROM (
-        SELECT memory_id, CASE WHEN $9::uuid IS NULL THEN memory_records END AS memory
+        SELECT
+            memory_id,
+            CASE
+                WHEN $9::uuid IS NULL AND pg_column_size(content_text) + COALESCE(pg_column_size(metadata), 0) < 4000
+                    THEN memory_records
+            END AS memory
         FROM memory_records
         WHERE memory_id = ANY ($2::uuid[]) AND tenant_id = $1::varchar AND is_deleted IS NOT TRUE
         ORDER BY memory_id
@@ -32,7 +38,9 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
         following.confidences[:budget.left],
         following.memories[:budget.left],
         level.seen_ids || following.memory_ids[:budget.left],
-        following.is_cut OR cardinality(following.memory_ids) > budget.left
+        following.is_cut
+        OR (cardinality(following.memory_ids) > budget.left
+            AND NOT COALESCE($9 = ANY (following.memory_ids[:budget.left]), false))
     FROM level
     CROSS JOIN LATERAL (SELECT $8::int + cardinality($2) - cardinality(level.seen_ids) AS left) AS budget
     CROSS JOIN LATERAL (
@@ -75,7 +83,11 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
             SELECT unseen.*, live.memory
             FROM unseen
             CROSS JOIN LATERAL (
-                SELECT CASE WHEN $9 IS NULL THEN memory_records END AS memory
+                SELECT
+                    CASE
+                        WHEN $9 IS NULL AND pg_column_size(content_text) + COALESCE(pg_column_size(metadata), 0) < 4000
+                            THEN memory_records
+                    END AS memory
                 FROM memory_records
                 WHERE memory_id = unseen.memory_id AND tenant_id = $1 AND is_deleted IS NOT TRUE
                 OFFSET 0

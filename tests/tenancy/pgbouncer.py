@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -89,8 +90,8 @@ def _account(server: Address) -> pwd.struct_passwd:
     """Who runs it: pgbouncer refuses root, and a private server's socket is for its owner alone."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
-    socket = Path(server.host) / f".s.PGSQL.{server.port}"
-    owner = socket.stat().st_uid if socket.exists() else 0
+    address = Path(server.host) / f".s.PGSQL.{server.port}"
+    owner = address.stat().st_uid if address.exists() else 0
     return pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
 
 
@@ -101,9 +102,17 @@ def _launch(folder: Path, account: pwd.struct_passwd) -> subprocess.Popen[bytes]
     command = [str(PROGRAM), "--quiet", str(folder / "pgbouncer.ini")]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, **switch)  # type: ignore[call-overload]
     deadline = time.monotonic() + _START_SECONDS
-    while not (folder / ".s.PGSQL.5432").exists():
+    while not _answers(folder / ".s.PGSQL.5432"):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"pgbouncer does not start: {(folder / 'log').read_text()}")
         time.sleep(0.01)
     assert isinstance(process, subprocess.Popen)
     return process
+
+
+def _answers(address: Path) -> bool:
+    """Whether somebody listens; the socket is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+        client.connect(str(address))
+        return True
+    return False

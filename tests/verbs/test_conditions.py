@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
@@ -209,6 +210,22 @@ def test_no_message_shows_a_value() -> None:
         with pytest.raises(InvalidInputError) as caught:
             condition_arguments("acme", {"metadata": metadata})
         assert "swordfish" not in str(caught.value)
+
+
+class Operator(str, Enum):  # noqa: UP042 - whose text, other than a StrEnum's, is not its value
+    """Operators, as a caller may name them."""
+
+    GT, NE, IN = "$gt", "$ne", "$in"
+
+
+async def test_operators_may_be_members_of_an_enum(stored: None) -> None:
+    async with tenant_scope("acme"):
+        greater = await found_by(metadata={"v": {Operator.GT: 3}})
+        assert greater == await found_by(metadata={"v": {"$gt": 3}})
+        assert "10" in greater
+        assert await found_by(metadata={"v": {Operator.IN: [3], "$gt": 2}}) == set(THREES)
+        with pytest.raises(InvalidInputError, match="unknown operator"):
+            await find(metadata={"v": {Operator.NE: 3}})
 
 
 async def test_a_key_may_be_any_text(database: str) -> None:

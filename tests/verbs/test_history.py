@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from memory_guild import admin_scope, as_of, forget, get, remember, restore, supersede, tenant_scope
+from memory_guild import (
+    admin_scope,
+    as_of,
+    find,
+    forget,
+    get,
+    purge,
+    remember,
+    restore,
+    supersede,
+    tenant_scope,
+    update,
+)
 from memory_guild.errors import (
     CheckError,
     ConstraintError,
@@ -23,6 +36,30 @@ from tests.rows import columns_of
 from tests.verbs.storing import BAD_VALUES, COLLIDING_TEXT, SECRET, TEXT, Connection, insert, stored, texts
 
 pytestmark = pytest.mark.usefixtures("shared_database")
+
+
+OUTSIDE = [
+    datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))),
+    datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+]
+"""Moments that UTC has no name for."""
+
+
+@pytest.mark.parametrize("moment", OUTSIDE)
+async def test_a_moment_outside_of_all_years_is_named(moment: datetime) -> None:
+    async with tenant_scope("acme", "scribe"):
+        memory = (await remember("text", source_type="document")).memory
+        uses: dict[str, Callable[[], Awaitable[object]]] = {
+            "moment": lambda: as_of(moment).count(),
+            "older_than": lambda: purge(older_than=moment),
+            "expected_updated_at": lambda: update(memory, metadata={}, expected_updated_at=moment),
+            "created_before": lambda: find(created_before=moment),
+        }
+        for field, use in uses.items():
+            with pytest.raises(InvalidInputError, match="lies outside the years 1 to 9999 in UTC") as caught:
+                await use()
+            assert caught.value.field == field
+        assert (await get(memory)).updated_at == memory.updated_at
 
 
 async def edges(connection: Connection) -> list[tuple[UUID, UUID, str, float | None]]:

@@ -12,6 +12,7 @@ from memory_guild.errors import CheckError, InvalidInputError, MemoryNotFoundErr
 from memory_guild.graph import Path
 from memory_guild.types import Direction
 from tests.verbs.graphs import (
+    Ends,
     Named,
     acme,
     graph,
@@ -165,6 +166,26 @@ class TestLimit:
             with pytest.raises(SearchLimitError):
                 await path(named["a"], named["z"], limit=1)
             assert await path(named["a"], named["z"], limit=2) is None
+
+    async def test_a_path_that_need_not_be_the_surest_is_none(self) -> None:
+        """Of 52 edges 51 are looked at, and a surer one to the target may be the last."""
+        async with acme():
+            gone = [f"gone {number}" for number in range(50)]
+            to_target: list[Ends] = [("b", "z", 0.1), ("b", "z", 0.9, "follows")]
+            named = await graph(("a", "b", 0.5), *(("b", name) for name in gone), *to_target)
+            await forget(*(named[name] for name in gone))
+            found = await path(named["a"], named["z"], limit=2)
+            assert found is not None
+            assert found.confidence == product([0.5, 0.9])
+            with pytest.raises(SearchLimitError):
+                await path(named["a"], named["z"], limit=1)
+
+    async def test_a_target_that_is_reached_is_found_however_full_its_level_is(self) -> None:
+        async with acme():
+            named = await graph(("a", "z", 0.9), ("a", "b", 0.5), ("a", "c", 0.4))
+            assert along(named, await path(named["a"], named["z"], limit=1)) == "az"
+            with pytest.raises(SearchLimitError):
+                await path(named["a"], named["b"], limit=1)
 
     async def test_the_search_ends_where_it_meets_the_target(self) -> None:
         """Nothing that lies behind it is looked at."""

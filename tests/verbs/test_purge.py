@@ -25,6 +25,31 @@ async def forgotten(connection: Connection, text: str, at: datetime | None = NOO
     return await insert(connection, text, **row | changes)
 
 
+# --- beside restore ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", [forget, restore])
+async def test_what_is_purged_meanwhile_makes_it_all_or_none(superuser: Connection, verb: Any) -> None:
+    """The call waits for the purge, which takes one of the memories away."""
+    is_deleted = verb is restore
+    kept, purged = [await insert(superuser, text, is_deleted=is_deleted) for text in ("kept", "purged")]
+    before = await columns(superuser)
+    await superuser.execute("BEGIN")
+    await superuser.execute("DELETE FROM memory_records WHERE memory_id = $1", purged)
+
+    async def change() -> None:
+        async with tenant_scope("acme"):
+            with pytest.raises(MemoryNotFoundError) as caught:
+                await verb(kept, purged)
+            assert caught.value.memory_ids == (purged,)
+
+    changing = asyncio.create_task(change())
+    await until_one_waits(superuser)
+    await superuser.execute("COMMIT")
+    await changing
+    assert await columns(superuser) == [row for row in before if row["memory_id"] == kept]
+
+
 # --- which ones -------------------------------------------------------------------------------------------------
 
 

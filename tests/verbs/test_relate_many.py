@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from memory_guild import relate, relate_many
+from memory_guild import get_many, neighbors, relate, relate_many
 from memory_guild.edges import Edge
 from memory_guild.errors import InvalidInputError, SelfReferenceError, UnknownMemoryError
 from memory_guild.models import MemoryRelationship
@@ -68,6 +68,24 @@ async def test_dicts_serializers_and_any_iterable(shared_database: str) -> None:
     assert [outcome.created for outcome in outcomes] == [True, True, False]
     assert outcomes[0].relationship_id == outcomes[2].relationship_id
     assert {row[2:] for row in await edges_in(shared_database)} == {("supports", 0.5), ("follows", 1.0)}
+
+
+async def test_ends_may_be_models() -> None:
+    async with acme():
+        named = await memories("a", "b")
+        a, b = (await get_many([named["a"], named["b"]])).memories
+        (outcome,) = await relate_many(
+            [{"source_memory_id": a, "target_memory_id": b, "relationship_type": "supports"}]
+        )
+        assert (await neighbors(a))[0].edge.relationship_id == outcome.relationship_id
+
+
+@pytest.mark.parametrize("edges", [None, 7])
+async def test_what_is_no_list_of_edges(edges: Any) -> None:
+    async with acme():
+        with pytest.raises(InvalidInputError, match="edges: must be an iterable, not") as caught:
+            await relate_many(edges)
+    assert caught.value.field == "edges"
 
 
 async def test_nothing_to_store_is_nothing_sent() -> None:

@@ -192,6 +192,19 @@ async def test_an_unknown_relation_is_refused(graph: None, relations: Any) -> No
             assert caught.value.field == "relations"
 
 
+async def test_any_iterable_of_memories_and_nothing_else(graph: None) -> None:
+    async with tenant_scope("acme"):
+        memories = (await find(limit=3)).memories
+        await fetch_relations(memory for memory in memories)
+        assert all(len(memory.embeddings) >= 0 for memory in memories)
+        nothing: Any = None
+        for refused in (fetch_relations(nothing), get_many(nothing)):
+            with pytest.raises(InvalidInputError, match="memories: must be an iterable, not NoneType"):
+                await refused
+        with pytest.raises(InvalidInputError, match="relations: must be an iterable, not NoneType"):
+            await find(relations=nothing)
+
+
 async def test_models_are_made_while_the_server_reads_the_next_relation(
     graph: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
 
-from memory_guild import admin_scope, forget, get, relate, remember, restore, tenant_scope
+from memory_guild import admin_scope, count, forget, get, relate, remember, remember_many, restore, tenant_scope
 from memory_guild.errors import (
     ForgottenMemoryError,
     TenantNotSetError,
@@ -23,6 +24,23 @@ from tests.verbs.storing import (
 )
 
 pytestmark = pytest.mark.usefixtures("shared_database")
+
+
+class Agent(str, Enum):  # noqa: UP042 - whose text, other than a StrEnum's, is not its value
+    """Agents, as a caller may name them."""
+
+    SCRIBE = "scribe"
+
+
+async def test_an_agent_may_be_a_member_of_an_enum(superuser: Connection) -> None:
+    async with tenant_scope("acme"):
+        first = await remember("text", source_type="document", agent_id=Agent.SCRIBE)
+        report = await remember_many([{"content_text": "text", "source_type": "document", "agent_id": Agent.SCRIBE}])
+        assert report[0].memory_id == first.memory.memory_id
+    async with tenant_scope("acme", agent_id=Agent.SCRIBE):
+        assert (await remember("text", source_type="document")).outcome is StoreOutcome.EXISTING
+        assert await count(agent_id=Agent.SCRIBE) == 1
+    assert [row["agent_id"] for row in (await stored(superuser)).values()] == ["scribe"]
 
 
 # --- outcomes ---------------------------------------------------------------------------------------------------

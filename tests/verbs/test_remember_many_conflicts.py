@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
-from memory_guild import bulk, count, remember, remember_many, retry, tenant_scope
+from memory_guild import bulk, count, find_all, remember, remember_many, retry, tenant_scope
 from memory_guild.database import connect
 from memory_guild.drafts import Item
-from memory_guild.errors import TransactionConflictError
+from memory_guild.errors import ScopeClosedError, TransactionConflictError
 from memory_guild.outcomes import ItemOutcome, StoreReport
 from memory_guild.types import StoreOutcome
 from tests.conftest import run_statement
@@ -169,6 +169,41 @@ async def test_a_source_that_uses_the_scope_learns_why_it_was_aborted(connection
     assert await connection.fetchval("SELECT last_value FROM attempts") == 1
     assert await texts(connection) == ["after"]
     assert unhandled == []
+
+
+async def test_a_source_that_reads_what_is_undone_is_a_conflict_too(connection: Connection) -> None:
+    """It goes on reading with a cursor that was undone with the first attempt."""
+    async with tenant_scope("acme", "reader"):
+        await remember_many(item(f"text {number}", agent_id="reader") for number in reversed(range(1_200)))
+    await fail_a_few_times(connection, 1, "40001")
+
+    async def copies() -> AsyncIterator[Item]:
+        page: list[Item] = []
+        async for memory in find_all(agent_id="reader"):
+            page.append(item(memory.content_text))
+            if len(page) == 600:
+                while page:
+                    yield page.pop()
+
+    async with tenant_scope("acme", "scribe"):
+        with pytest.raises(TransactionConflictError, match="run the scope again"):
+            await remember_many(copies())
+        assert await count(agent_id="scribe") == 0
+    async with tenant_scope("acme", "scribe"):
+        assert (await remember_many(copies())).created == 1_200
+
+
+async def test_a_source_that_uses_a_scope_that_has_ended_is_told_so(connection: Connection) -> None:
+    async with tenant_scope("acme", "scribe") as ended:
+        pass
+
+    async def items() -> AsyncIterator[Item]:
+        yield item("text")
+        await ended.transaction.execute_query("SELECT 1")
+
+    async with tenant_scope("acme", "scribe"):
+        with pytest.raises(ScopeClosedError):
+            await remember_many(items())
 
 
 # --- what the scope holds ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from tortoise.transactions import in_transaction
 from memory_guild import count, find, get, remember, remember_many, tenant_scope
 from memory_guild.drafts import Item
 from memory_guild.errors import InvalidInputError, TransactionConflictError
+from memory_guild.models import MemoryRecord
 from memory_guild.serializers import MemoryRecordCreate
 from tests.verbs.storing import Connection, item, texts
 
@@ -161,6 +162,65 @@ async def test_a_source_that_keeps_a_scope_open_is_refused(superuser: Connection
         await remember("after", source_type="document", agent_id="scribe")
     assert caught.value.field == "items"
     assert await texts(superuser) == ["after"]
+
+
+class Leaking:
+    """An iterator that opens a scope and does not end it; nobody can end it in its place."""
+
+    def __init__(self, first: int) -> None:
+        self._number, self._first = 0, first
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        self._number += 1
+        if self._number == self._first:
+            self._scope = tenant_scope("acme")
+            await self._scope.__aenter__()
+            await remember("lost", source_type="document", agent_id="scribe")
+        return item(f"text {self._number}")
+
+    async def end(self) -> None:
+        """End the scope, too late."""
+        await self._scope.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("first", [1, 2, 20])
+async def test_a_scope_that_nobody_ends_is_ended(superuser: Connection, first: int) -> None:
+    source = Leaking(first)
+    async with asyncio.timeout(20), tenant_scope("acme"):
+        with pytest.raises(InvalidInputError, match="come from a scope that is still open"):
+            await remember_many(source)
+        await remember("after", source_type="document", agent_id="scribe")
+    async with tenant_scope("acme"):
+        async with tenant_scope("acme"):
+            await remember("in a scope of its own", source_type="document", agent_id="scribe")
+            await source.end()
+            assert await count() == await MemoryRecord.all().count() == 2
+        assert await count() == 2
+    assert await texts(superuser) == ["after", "in a scope of its own"]
+
+
+async def test_a_source_may_use_one_dict_for_all_items(superuser: Connection) -> None:
+    one = item("", metadata={})
+
+    def synchronous() -> Iterator[Item]:
+        for text in TEXTS:
+            one["content_text"], one["metadata"]["text"] = text, text
+            yield one
+
+    async def asynchronous() -> AsyncIterator[Item]:
+        for text in TEXTS:
+            one["content_text"], one["agent_id"] = text, "another"
+            yield one
+
+    async with tenant_scope("acme"):
+        assert (await remember_many(synchronous())).created == 30
+        assert (await remember_many(asynchronous())).created == 30
+        found = (await find(agent_id="scribe", limit=100)).memories
+    assert sorted(await texts(superuser)) == sorted(TEXTS + TEXTS)
+    assert [memory.metadata for memory in found] == [{"text": memory.content_text} for memory in found]
 
 
 async def test_a_source_may_have_begun_before_the_scope() -> None:

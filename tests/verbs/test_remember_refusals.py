@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from memory_guild import remember, tenant_scope
+from memory_guild import checks, remember, remember_many, tenant_scope, update
 from memory_guild.errors import CheckError, ConstraintError, HashCollisionError, InvalidInputError
-from memory_guild.models import hash_content
+from memory_guild.models import MemoryRecord, hash_content
 from tests.verbs.storing import (
     BAD_VALUES,
     COLLIDING_TEXT,
@@ -18,6 +18,7 @@ from tests.verbs.storing import (
     TEXT,
     Connection,
     insert,
+    item,
     stored,
     texts,
 )
@@ -44,6 +45,25 @@ async def test_a_bad_value_is_named_and_nothing_is_written(
 @pytest.fixture
 def small_contents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORY_GUILD_CONTENT_MAX_BYTES", str(CONTENT_LIMIT))
+
+
+async def test_metadata_has_a_limit(monkeypatch: pytest.MonkeyPatch, superuser: Connection) -> None:
+    """What PostgreSQL would refuse, and with it everything that the scope has done."""
+    monkeypatch.setattr(checks, "_JSON_MAX_CHARACTERS", 100)
+    fits, too_long = {"a": "ü" * 92}, {"a": "ü" * 93}
+    async with tenant_scope("acme", "scribe"):
+        memory, _ = await remember("text", source_type="document", metadata=fits)
+        for refused in (
+            lambda: remember("other", source_type="document", metadata=too_long),
+            lambda: update(memory, metadata=too_long),
+            lambda: MemoryRecord.create(content_text="other", source_type="document", metadata=too_long),
+        ):
+            with pytest.raises(InvalidInputError, match="has 101 characters as JSON; at most 100 fit") as caught:
+                await refused()
+            assert caught.value.field == "metadata"
+        report = await remember_many([item("one"), item("two", metadata=too_long)], on_error="report")
+    assert [outcome.outcome for outcome in report] == ["created", "refused"]
+    assert await texts(superuser) == ["text", "one"]
 
 
 async def test_a_text_of_exactly_the_limit_is_a_memory_and_so_is_an_empty_one(small_contents: None) -> None:
