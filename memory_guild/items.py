@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
@@ -39,16 +40,17 @@ class Items:
                     take(item)
                     drawn += 1
             else:
-                async for item in _some(self._asynchronous, count):
-                    take(item)
-                    drawn += 1
+                async with aclosing(_some(self._asynchronous, count)) as some:
+                    async for item in some:
+                        take(item)
+                        drawn += 1
         except BaseException:
             self.has_failed = True
             raise
         self.is_empty = drawn < count
 
 
-async def _some(items: AsyncIterator[Item], count: int) -> AsyncIterator[Item]:
+async def _some(items: AsyncIterator[Item], count: int) -> AsyncGenerator[Item, None]:
     transaction = current_scope().transaction
     for _ in range(count):
         try:
