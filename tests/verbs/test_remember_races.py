@@ -233,10 +233,11 @@ async def test_storing_forgetting_restoring_and_purging_at_once(seed: int, super
     batches = [chosen.choices(list(kinds), list(kinds.values()), k=30) for _ in range(20)]
 
     async with asyncio.timeout(120):
-        await asyncio.gather(*map(work, batches))
+        # A purge seldom finds the memory forgotten: go on until each kind has happened.
+        while min(counts[kind] for kind in ("created", "purged", "forgotten", "restored")) == 0:
+            await asyncio.gather(*map(work, batches))
 
     rows = list((await stored(superuser)).values())
     assert len(created) == len(set(created))
     assert counts["created"] - counts["purged"] == len(rows) <= 1
     assert counts["forgotten"] - counts["restored"] - counts["purged"] == sum(row["is_deleted"] for row in rows)
-    assert min(counts["created"], counts["purged"], counts["forgotten"], counts["restored"]) > 0
