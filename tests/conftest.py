@@ -35,17 +35,12 @@ ONCE_IS_ENOUGH = (
     "embedded",
     "test_benchmarks.py",
     "test_jsonl.py",
-    "test_outcomes.py",
     "test_package.py",
     "test_python_docs.py",
-    "test_remember_many_refusals.py",
-    "test_remember_many_sources.py",
-    "test_remember_refusals.py",
     "test_settings.py",
-    "test_verbs_refused.py",
     "test_wheel.py",
 )
-"""What these folders and files test does not depend on the server's version: they are marked ``any_server``."""
+"""What these test does not depend on the server's version: they are marked ``any_server``."""
 
 FAST_BUT_NOT_DURABLE = {
     "fsync": "off",
@@ -59,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what need not run on every server."""
     folder = Path(__file__).parent
     for item in items:
-        if not {item.path.relative_to(folder).parts[0], item.path.name}.isdisjoint(ONCE_IS_ENOUGH):
+        if item.path.relative_to(folder).parts[0] in ONCE_IS_ENOUGH:
             item.add_marker(pytest.mark.any_server)
 
 
