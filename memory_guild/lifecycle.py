@@ -172,7 +172,10 @@ async def _not_updated(memory_id: UUID, expected: datetime | None) -> Exception:
 async def _change_all(change: Statement, memories: tuple[MemoryArgument, ...]) -> int:
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
-    found = {row["memory_id"]: row for row in await _LOCK.fetch(memory_ids)}
+    wanted = len(set(memory_ids))
+    there = {row["memory_id"]: row for row in await _LOCK.fetch(memory_ids, wanted)}
+    # Where one was missing from the beginning none was locked; otherwise one that was not is missing since.
+    found = {memory_id: row for memory_id, row in there.items() if row["is_locked"] or len(there) < wanted}
     if missing := [memory_id for memory_id in memory_ids if memory_id not in found]:
         raise MemoryNotFoundError(*missing)
     changed = {row["memory_id"]: row for row in await change.fetch(memory_ids)}

@@ -120,13 +120,13 @@ async def test_all_or_none(verb: Any, strange: str, superuser: Connection) -> No
     if strange == "purged":
         strangers = [await insert(superuser, f"{n}", is_deleted=True, deleted_at=None) for n in range(2)]
         await superuser.execute("DELETE FROM memory_records WHERE memory_id = ANY ($1)", strangers)
-    rows = await columns(superuser)
+    rows = await stored(superuser)
     async with tenant_scope("acme"):
         with pytest.raises(MemoryNotFoundError) as caught:
             await verb(live, strangers[1], forgotten, strangers[0])
     assert caught.value.memory_ids == (strangers[1], strangers[0])
     assert str(strangers[0]) in str(caught.value)
-    assert await columns(superuser) == rows
+    assert await stored(superuser) == rows
 
 
 @pytest.mark.parametrize("verb", [forget, restore])

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from memory_guild import count, forget, purge, relate, remember, restore, tenant_scope
+from memory_guild import count, forget, get_many, purge, relate, remember, restore, tenant_scope
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError
 from memory_guild.models import MemoryEmbedding
 from tests.verbs.storing import TEXT, Connection, columns, insert, stored, texts, until_one_waits
@@ -28,8 +28,9 @@ async def forgotten(connection: Connection, text: str, at: datetime | None = NOO
 # --- beside restore ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("is_alone", [False, True])
 @pytest.mark.parametrize("verb", [forget, restore])
-async def test_what_is_purged_meanwhile_makes_it_all_or_none(superuser: Connection, verb: Any) -> None:
+async def test_what_is_purged_meanwhile_makes_it_all_or_none(superuser: Connection, verb: Any, is_alone: bool) -> None:
     """The call waits for the purge, which takes one of the memories away."""
     is_deleted = verb is restore
     kept, purged = [await insert(superuser, text, is_deleted=is_deleted) for text in ("kept", "purged")]
@@ -39,8 +40,9 @@ async def test_what_is_purged_meanwhile_makes_it_all_or_none(superuser: Connecti
 
     async def change() -> None:
         async with tenant_scope("acme"):
+            model = (await get_many([purged], include_forgotten=True)).memories[0]
             with pytest.raises(MemoryNotFoundError) as caught:
-                await verb(kept, purged)
+                await verb(*([] if is_alone else [kept]), model)
             assert caught.value.memory_ids == (purged,)
 
     changing = asyncio.create_task(change())

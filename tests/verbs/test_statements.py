@@ -6,10 +6,11 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asyncpg import InternalClientError
 from tortoise.exceptions import OperationalError
 from tortoise.transactions import in_transaction
 
-from memory_guild.errors import ScopeAbortedError, StatementCanceledError
+from memory_guild.errors import ScopeAbortedError, ServerUnreachableError, StatementCanceledError
 from memory_guild.lookup import count, find, find_all, get, get_many
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.related import fetch_relations
@@ -189,6 +190,16 @@ async def test_after_an_error_that_was_caught_the_scope_says_so(rows: None, read
                 await scope.transaction.execute_script("SELECT 1 / 0")
             with pytest.raises(ScopeAbortedError, match="earlier statement"):
                 await read(memory)
+
+
+async def test_a_connection_that_breaks_between_two_statements_is_our_error(rows: None) -> None:
+    """The driver then finds itself in a state that it does not expect; what it would do next nobody knows."""
+    with pytest.raises(ServerUnreachableError):
+        async with tenant_scope("acme") as scope:
+            with pytest.raises(ServerUnreachableError, match="run it again"):
+                async with scope.transaction.driver():
+                    raise InternalClientError("cannot switch to state")
+            assert not scope.transaction.session.is_alive
 
 
 async def test_a_statement_that_takes_too_long_is_our_error(rows: None, connection: Connection) -> None:
