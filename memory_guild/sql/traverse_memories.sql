@@ -3,7 +3,7 @@
 -- once, at its smallest depth, by the path with the highest product of confidences; forgotten ones are not walked
 -- through. At most $8 memories are reached; with $9 the walk ends where it meets that memory, whatever else the level
 -- has, and the rows have no columns of the memories. Neither have those of memories with long texts, which would be
--- copied from level to level.
+-- copied from level to level. ROW: the name of the table would stand for the whole row with its texts, wanted or not.
 -- A level is one row of arrays, so that what was seen is known as a whole and no level is walked twice. Its memories
 -- are sent while the next one is walked, which sorting would prevent: the order of the levels is what the caller sorts
 -- by. One that was cut and has no memories is a row without one.
@@ -23,7 +23,8 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
             memory_id,
             CASE
                 WHEN $9::uuid IS NULL AND pg_column_size(content_text) + COALESCE(pg_column_size(metadata), 0) < 4000
-                    THEN memory_records
+                    THEN ROW(memory_id, agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at, updated_at,
+                        is_deleted, deleted_at)::memory_records
             END AS memory
         FROM memory_records
         WHERE memory_id = ANY ($2::uuid[]) AND tenant_id = $1::varchar AND is_deleted IS NOT TRUE
@@ -86,7 +87,8 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
                 SELECT
                     CASE
                         WHEN $9 IS NULL AND pg_column_size(content_text) + COALESCE(pg_column_size(metadata), 0) < 4000
-                            THEN memory_records
+                            THEN ROW(memory_id, agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at, updated_at,
+                                is_deleted, deleted_at)::memory_records
                     END AS memory
                 FROM memory_records
                 WHERE memory_id = unseen.memory_id AND tenant_id = $1 AND is_deleted IS NOT TRUE
