@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,6 +13,8 @@ import pytest
 
 from memory_guild import forget, get, path, relate_many, subgraph, traverse, update, walk
 from memory_guild.models import MemoryRecord
+from memory_guild.scope import Scope
+from memory_guild.statements import Statement
 from tests.verbs.graphs import Named, acme, edge, memories, once_after, statements_of
 
 pytestmark = pytest.mark.usefixtures("shared_database")
@@ -63,6 +66,29 @@ async def test_short_texts_need_one_statement() -> None:
         async with statements_of(scope) as sent:
             assert named.of(step.memory for step in (await traverse(named["a"], max_hops=1)).steps) == ["b"]
         assert len(sent) == 1
+
+
+async def pages_of_a_walk(scope: Scope, start: UUID) -> int:
+    """How many pages the walk's statement reads that ends at the first memory."""
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {Statement('traverse_memories').text}"
+    plan = await scope.transaction.session.connection.fetchval(
+        explain, "acme", [start], 1, True, False, None, None, 1, None
+    )
+    pages: int = json.loads(plan)[0]["Plan"]["Shared Hit Blocks"]
+    return pages
+
+
+async def test_those_that_are_not_reached_are_not_read() -> None:
+    async with acme() as scope:
+        pages = []
+        for kind, text in (("short", str), ("long", long)):
+            names = [text(f"{kind} {number}") for number in range(50)]
+            named = await memories(f"{kind} hub", *names)
+            await relate_many(edge(named, f"{kind} hub", name) for name in names)
+            pages.append(await pages_of_a_walk(scope, named[f"{kind} hub"]))
+
+    short, longer = pages
+    assert longer < 2 * short
 
 
 async def delete(memory_id: UUID) -> None:
