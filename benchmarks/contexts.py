@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from tortoise.context import TortoiseContext
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
+from memory_guild.database.transaction import ScopeTransaction
 from memory_guild.tenancy import tenant_scope
-from memory_guild.transaction import ScopeTransaction
 
 _Result = TypeVar("_Result")
 

@@ -1,15 +1,17 @@
 """Memory Guild: the data layer that AI agents trust with their memory."""
 
-from memory_guild.database import connect
-from memory_guild.edges import relate, relate_many, unrelate
+from memory_guild.database.connecting import connect
 from memory_guild.errors import MemoryGuildError
-from memory_guild.graph import contradictions, neighbors, path, subgraph, traverse
-from memory_guild.history import as_of, supersede
-from memory_guild.ingest import remember, remember_many
-from memory_guild.lifecycle import forget, forget_where, purge, restore, update
-from memory_guild.lookup import count, find, find_all, get, get_many
+from memory_guild.graph.adjacency import contradictions, neighbors
+from memory_guild.graph.edges import relate, relate_many, unrelate
+from memory_guild.graph.versions import as_of, supersede
+from memory_guild.graph.walks import path, subgraph, traverse
+from memory_guild.memories.changing import update
+from memory_guild.memories.forgetting import forget, forget_where, purge, restore
+from memory_guild.memories.reading import count, find, find_all, get, get_many
+from memory_guild.memories.relations import fetch_relations
+from memory_guild.memories.storing import remember, remember_many
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
-from memory_guild.related import fetch_relations
 from memory_guild.tenancy import admin_scope, tenant_scope
 from memory_guild.types import DataSourceType, Direction, RelationshipType, SourceType, StoreOutcome
 

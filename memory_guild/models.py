@@ -20,8 +20,17 @@ from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.queryset import BulkUpdateQuery, QuerySet, UpdateQuery
 
+from memory_guild.database.scope import TenantManager, surrounding_scope
 from memory_guild.errors import InvalidInputError
-from memory_guild.fields import (
+from memory_guild.types import (
+    CONTENT_HASH_MAX_LENGTH,
+    EMBEDDING_MODEL_MAX_LENGTH,
+    NAME_MAX_LENGTH,
+    DataSourceType,
+    RelationshipType,
+    SourceType,
+)
+from memory_guild.values.fields import (
     ChoiceField,
     ConfidenceField,
     ContentField,
@@ -33,15 +42,6 @@ from memory_guild.fields import (
     NullableTextField,
     TimestampField,
     missing_value,
-)
-from memory_guild.scope import TenantManager, surrounding_scope
-from memory_guild.types import (
-    CONTENT_HASH_MAX_LENGTH,
-    EMBEDDING_MODEL_MAX_LENGTH,
-    NAME_MAX_LENGTH,
-    DataSourceType,
-    RelationshipType,
-    SourceType,
 )
 
 _NOW = SqlDefault("now()")

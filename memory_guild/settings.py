@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from memory_guild.errors import SettingsError
 
 MODEL_MODULES = ["memory_guild.models", "aerich.models"]
-ENGINE_MODULE = "memory_guild.engine"
+ENGINE_MODULE = "memory_guild.database.engine"
 
 # The password may hold any character, encoded or not, so the last @ ends it; what follows may not hold an @.
 _URL = re.compile(
@@ -167,7 +167,7 @@ class Settings:
         return {
             "connections": {"default": {"engine": ENGINE_MODULE, "credentials": {"settings": self}}},
             "apps": {"models": {"models": list(MODEL_MODULES), "default_connection": "default"}},
-            "routers": ["memory_guild.scope.TenantRouter"],
+            "routers": ["memory_guild.database.scope.TenantRouter"],
             "use_tz": True,
             "timezone": "UTC",
         }

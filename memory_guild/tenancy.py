@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Token
 from types import TracebackType
+from typing import TypeVar
 
 import asyncpg
 from tortoise.backends.base.client import TransactionContext
 
-from memory_guild import scope as scopes
-from memory_guild.checks import check_name
-from memory_guild.engine import GuildClient, client
-from memory_guild.errors import RoleMissingError, ScopeError, TenantMismatchError
-from memory_guild.postgres import translate
-from memory_guild.scope import Scope
+from memory_guild.database import scope as scopes
+from memory_guild.database.engine import GuildClient, client
+from memory_guild.database.scope import Scope
+from memory_guild.database.sqlstate import translate
+from memory_guild.database.transaction import SavepointContext, ScopeTransaction, ScopeTransactionContext
+from memory_guild.errors import RoleMissingError, ScopeError, TenantMismatchError, TransactionConflictError
 from memory_guild.settings import Settings
-from memory_guild.transaction import SavepointContext, ScopeTransaction, ScopeTransactionContext
+from memory_guild.values.checks import check_name
 
 APP_ROLE = "memory_guild_app"
 ADMIN_ROLE = "memory_guild_admin"
 
+ATTEMPTS = 10
+"""How often something is tried before others may keep it from succeeding."""
+
+_LONGEST_FIRST_PAUSE_SECONDS = 0.02
+
 _log = logging.getLogger("memory_guild.tenancy")
+
+_Result = TypeVar("_Result")
 
 
 class tenant_scope:  # noqa: N801 - used like a function, as asyncio.timeout is
@@ -129,6 +140,30 @@ class admin_scope(tenant_scope):  # noqa: N801 - used like a function
         finally:
             seconds = time.monotonic() - self._began
             _log.warning("maintenance scope ends after %.3f s, %s; reason: %s", seconds, outcome, self._reason)
+
+
+async def retried(
+    tenant_id: str, work: Callable[[], Awaitable[_Result]], *, is_repeatable: Callable[[], bool] = lambda: True
+) -> _Result:
+    """Do some work in a nested scope; after a deadlock or serialization failure undo it, wait a little, do it again.
+
+    What the scope around did before keeps its locks: where that is what others wait for, each attempt fails.
+
+    Raises:
+        TransactionConflictError: Each attempt met others, or one did and the work cannot be repeated any more; nothing
+            of it is left.
+    """
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            async with tenant_scope(tenant_id):
+                return await work()
+        except TransactionConflictError:
+            if not is_repeatable():
+                raise
+            # Random, so that those who met do not meet again; nothing secret depends on it.
+            await asyncio.sleep(random.uniform(0, _LONGEST_FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311
+    async with tenant_scope(tenant_id):
+        return await work()
 
 
 def _opening(role: str, tenant_id: str | None, settings: Settings) -> str:

@@ -23,20 +23,21 @@ from tortoise.backends.asyncpg.executor import AsyncpgExecutor
 from tortoise.queryset import QuerySet
 
 from memory_guild import embedded
-from memory_guild.database import connect
-from memory_guild.engine import GuildClient, GuildTransaction
-from memory_guild.scope import TenantManager, TenantRouter, surrounding_scope
-from memory_guild.upgrade import upgrade
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import GuildClient, GuildTransaction
+from memory_guild.database.scope import TenantManager, TenantRouter, surrounding_scope
+from memory_guild.memories import bulk
+from memory_guild.schema.migrating import upgrade
 
 pytest_plugins = ["tests.tenancy.plugin"]
 
 ONCE_IS_ENOUGH = (
     "cli",
+    "demo",
     "embedded",
+    "transfer",
     "test_benchmarks.py",
-    "test_jsonl.py",
     "test_package.py",
-    "test_python_docs.py",
     "test_settings.py",
     "test_wheel.py",
 )
@@ -164,3 +165,37 @@ async def database(database_url: str) -> AsyncIterator[str]:
 def tables(database: str, below_the_scopes: None) -> str:
     """The same, with the models let loose on the tables, as if there were no tenants."""
     return database
+
+
+@pytest.fixture(scope="session")
+def verbs_database_url(server_url: str, template: str) -> Iterator[str]:
+    """A migrated database for the tests of the verbs."""
+    name = f"mg_verbs_{uuid4().hex[:8]}"
+    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    yield with_database(server_url, name)
+    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+async def superuser(verbs_database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A plain connection to it, past the package; there is no memory yet."""
+    connection = await asyncpg.connect(verbs_database_url)
+    await connection.execute("DELETE FROM memory_records")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def shared_database(verbs_database_url: str, superuser: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[str]:
+    """Tortoise, connected to it as a superuser."""
+    async with connect(verbs_database_url):
+        yield verbs_database_url
+
+
+@pytest.fixture(params=[0, 500], ids=["copied", "in arrays"])
+def small_windows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let remember_many store a few items at a time, in each of the two ways in which it sends them."""
+    monkeypatch.setattr(bulk, "_FIRST_WINDOW", 4)
+    monkeypatch.setattr(bulk, "_LARGEST_WINDOW", 8)
+    monkeypatch.setattr(bulk, "_ITEMS_AT_ONCE", 2)
+    monkeypatch.setattr(bulk, "_MOST_IN_ARRAYS", request.param)

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from tortoise.transactions import in_transaction
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.models import (
     DataSource,
     MemoryAccessPolicy,

@@ -15,7 +15,6 @@ from tortoise.fields.base import OnDelete
 from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import UniqueConstraint
 
-from memory_guild.fields import ChoiceField
 from memory_guild.models import (
     MODELS,
     DataSource,
@@ -26,6 +25,7 @@ from memory_guild.models import (
     check_constraints,
 )
 from memory_guild.types import DataSourceType, RelationshipType, SourceType
+from memory_guild.values.fields import ChoiceField
 from tests.conftest import run_statement, with_database
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

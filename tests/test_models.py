@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tortoise.exceptions import DoesNotExist
 from tortoise.transactions import in_transaction
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.errors import CheckError, DuplicateMemoryError, InvalidInputError
 from memory_guild.models import (
     MODELS,

@@ -347,7 +347,7 @@ def test_tortoise_orm_reads_the_environment_each_time(monkeypatch: pytest.Monkey
 def test_tortoise_orm_is_what_tortoise_and_aerich_expect() -> None:
     config = settings_module.TORTOISE_ORM
 
-    assert config["connections"]["default"]["engine"] == "memory_guild.engine"
+    assert config["connections"]["default"]["engine"] == "memory_guild.database.engine"
     assert config["apps"] == {
         "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"}
     }
@@ -367,7 +367,8 @@ def refuse(*_):
     raise SystemExit("a connection was opened")
 
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
-import memory_guild.settings, memory_guild.models, memory_guild.database, memory_guild.serializers, memory_guild.upgrade
+import memory_guild.settings, memory_guild.models, memory_guild.database.connecting, memory_guild.serializers
+import memory_guild.schema.migrating
 config = memory_guild.settings.TORTOISE_ORM
 assert "secret" not in repr(config)
 print(len(config["connections"]))

@@ -15,8 +15,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from memory_guild.database import known_migrations
-from memory_guild.schema import compare_catalog
+from memory_guild.database.migrations import known_migrations
+from memory_guild.schema.catalog import compare_catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -92,7 +92,7 @@ def test_source_distribution_builds_and_carries_the_tests(distributions: tuple[P
 
 WHERE = """
 import sys, memory_guild
-from memory_guild.database import migrations_folder
+from memory_guild.database.migrations import migrations_folder
 print(memory_guild.__file__)
 print(migrations_folder())
 print(sys.path)

@@ -13,8 +13,8 @@ from uuid import UUID
 import asyncpg
 
 from benchmarks.peers import NEWEST, Item
+from memory_guild.database.statements import statement
 from memory_guild.models import hash_content
-from memory_guild.sql import statement
 from memory_guild.tenancy import quote_literal
 
 Row: TypeAlias = tuple[str, str, str, str, str, str]
@@ -26,7 +26,7 @@ _RESET = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;"
 
 GET = "SELECT * FROM memory_records WHERE memory_id = $1 AND tenant_id = $2 AND is_deleted IS NOT TRUE"
 
-REMEMBER = statement("remember_memory")
+REMEMBER = statement("memories/remember_memory")
 UPSERT = (
     "INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash, metadata)"
     " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (agent_id, tenant_id, content_hash)"

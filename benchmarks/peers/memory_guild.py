@@ -12,11 +12,12 @@ import asyncpg
 from benchmarks.contexts import OpenScope, open_context
 from benchmarks.peers import HOPS, NEWEST, Item
 from memory_guild import MemoryRecord, find, get, remember, remember_many, tenant_scope, traverse
-from memory_guild.database import settings_for
-from memory_guild.graph import Step
-from memory_guild.ingest import Remembered
-from memory_guild.outcomes import StoreReport
-from memory_guild.walk import Follow, walk
+from memory_guild.database.connecting import settings_for
+from memory_guild.graph.follow import Follow
+from memory_guild.graph.results import Step
+from memory_guild.graph.walks import walk
+from memory_guild.memories.report import StoreReport
+from memory_guild.memories.storing import Remembered
 
 
 class MemoryGuildPeer(OpenScope):

@@ -31,7 +31,7 @@ from benchmarks.tenancy.statements import (
     Run,
     Work,
 )
-from memory_guild.database import settings_for
+from memory_guild.database.connecting import settings_for
 
 GOAL = 1.3
 ROUND_TRIPS_GOAL = 2

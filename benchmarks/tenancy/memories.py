@@ -11,8 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
-from memory_guild.sql import statement
-from memory_guild.upgrade import upgrade
+from memory_guild.database.statements import statement
+from memory_guild.schema.migrating import upgrade
 
 SCHEMA = "public"
 BY_HAND_SCHEMA = "by_hand"
@@ -99,7 +99,7 @@ async def load(url: str, count: int) -> Memories:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(f"CREATE SCHEMA {BY_HAND_SCHEMA}; SET search_path = {BY_HAND_SCHEMA}")
-        await connection.execute(statement("specification"))
+        await connection.execute(statement("schema/specification"))
         await connection.execute("SET search_path = pg_temp; SET statement_timeout = 0")
         await _stage(connection, memories, chance)
         for schema in (SCHEMA, BY_HAND_SCHEMA):

@@ -11,8 +11,8 @@ from uuid import UUID
 import asyncpg
 
 from benchmarks.peers import langgraph
-from memory_guild.sql import statement
-from memory_guild.upgrade import upgrade
+from memory_guild.database.statements import statement
+from memory_guild.schema.migrating import upgrade
 
 SCHEMA = "public"
 PLAIN_SCHEMA = "plain"

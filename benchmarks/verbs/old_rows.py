@@ -16,8 +16,9 @@ from benchmarks.server import new_database
 from benchmarks.verbs.memories import TENANTS
 from benchmarks.verbs.setting import Setting
 from benchmarks.verbs.timing import Figure
-from memory_guild import find, indexes
-from memory_guild.upgrade import upgrade
+from memory_guild import find
+from memory_guild.schema import indexes
+from memory_guild.schema.migrating import upgrade
 
 GOAL_PAGES = 2_000
 GOAL_PAGES_WITH_INDEXES = 60

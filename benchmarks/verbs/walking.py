@@ -12,7 +12,7 @@ from benchmarks.verbs.memories import Tenant, known
 from benchmarks.verbs.setting import Setting
 from benchmarks.verbs.sides import Opened, opened, sides, transactions
 from benchmarks.verbs.timing import Goal, Timing, take_turns
-from memory_guild.statements import memories_from
+from memory_guild.rows import memories_from
 
 _LIMIT = 10_000
 """More than there are to be found: nothing is cut."""

@@ -10,11 +10,11 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from memory_guild import python_docs
+from memory_guild import demo as python_docs
 from memory_guild.cli.console import errors, output
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
+from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import tenant_scope
-from memory_guild.upgrade import upgrade
 
 MAX_HOPS = 3
 

@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from memory_guild import doctor as library
 from memory_guild.cli.console import output
+from memory_guild.schema import health as library
 
 _STYLES = {"ok": "green", "notice": "yellow", "broken": "red"}
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from memory_guild import indexes as library
 from memory_guild.cli.console import errors, output
+from memory_guild.schema import indexes as library
 
 Names = Annotated[list[str] | None, typer.Argument(help="Which indexes; all of them by default.", show_default=False)]
 

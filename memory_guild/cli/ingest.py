@@ -11,10 +11,10 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from memory_guild import jsonl
 from memory_guild.cli.console import errors, output
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
 from memory_guild.errors import UnreadableFileError
+from memory_guild.transfer import jsonl
 
 
 def ingest(

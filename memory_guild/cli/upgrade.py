@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from memory_guild import upgrade as library
 from memory_guild.cli.console import output
+from memory_guild.schema import migrating as library
 
 
 def upgrade() -> None:

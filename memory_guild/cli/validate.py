@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from memory_guild import validate as library
 from memory_guild.cli.console import output
-from memory_guild.schema import Comparison
+from memory_guild.schema import validation as library
+from memory_guild.schema.catalog import Comparison
 
 
 def validate(

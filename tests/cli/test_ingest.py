@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from memory_guild import jsonl
 from memory_guild.cli import app
+from memory_guild.transfer import jsonl
 from tests.cli.test_demo import count_after
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from memory_guild.cli import app, main
-from memory_guild.database import known_migrations
+from memory_guild.database.migrations import known_migrations
 from tests.conftest import run_statement
 
 RUNNER = CliRunner()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.errors import CheckError, SelfReferenceError
 from memory_guild.models import DataSource, MemoryRecord, MemoryRelationship, StrictModel
 from tests.constraints.refusals import Refusal, assert_refused

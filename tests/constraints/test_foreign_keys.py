@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.errors import IdentityError, UnknownMemoryError
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship, StrictModel
 from tests.constraints.refusals import Refusal, assert_refused

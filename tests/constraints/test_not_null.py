@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.errors import CheckError, IdentityError
 from memory_guild.models import (
     MODELS,

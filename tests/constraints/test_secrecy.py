@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.errors import InvalidInputError
 from memory_guild.models import MemoryRecord
 from tests.rows import SECRET, valid_row

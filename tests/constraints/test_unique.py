@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.errors import (
     DuplicateEmbeddingError,
     DuplicateError,

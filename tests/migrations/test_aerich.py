@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from memory_guild.database import known_migrations, migrations_folder
-from memory_guild.schema import compare_catalog
+from memory_guild.database.migrations import known_migrations, migrations_folder
+from memory_guild.schema.catalog import compare_catalog
 
 ROOT = Path(__file__).resolve().parents[2]
 WAYS = [pytest.param([], id="bare"), pytest.param(["-c", "aerich.toml"], id="aerich.toml")]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
-from memory_guild.database import known_migrations, migrations_folder
+from memory_guild.database.migrations import known_migrations, migrations_folder
 
 MIGRATIONS = sorted((migrations_folder() / "models").glob("[0-9]*.py"))
 FIRST = MIGRATIONS[0]

@@ -12,12 +12,12 @@ from uuid import uuid4
 
 import pytest
 
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
 from memory_guild.errors import RoleMissingError
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import admin_scope, tenant_scope
-from memory_guild.upgrade import upgrade
-from memory_guild.validate import validate
+from memory_guild.schema.migrating import upgrade
+from memory_guild.schema.validation import validate
 from tests.conftest import with_database
 from tests.tenancy.logins import AGENT, connected, login, user_of, with_user
 from tests.tenancy.private_server import private_server

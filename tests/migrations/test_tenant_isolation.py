@@ -8,13 +8,14 @@ import asyncpg
 import pytest
 from aerich import Command
 
-from memory_guild.database import connect, migrations_folder, settings_for
+from memory_guild.database.connecting import connect, settings_for
+from memory_guild.database.migrations import migrations_folder
 from memory_guild.errors import MigrationsPendingError
 from memory_guild.models import MemoryRecord
-from memory_guild.schema import compare_catalog
+from memory_guild.schema.catalog import compare_catalog
 from memory_guild.tenancy import tenant_scope
-from memory_guild.upgrade import upgrade
-from memory_guild.validate import validate
+from memory_guild.schema.migrating import upgrade
+from memory_guild.schema.validation import validate
 from tests.conftest import run_statement
 from tests.tenancy.logins import connected
 from tests.tenancy.two_tenants import ACME_1, ACME_2, BOLT_1, ROWS, acting_as

@@ -10,14 +10,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from memory_guild import database as database_module
-from memory_guild import upgrade as upgrade_module
-from memory_guild.database import connect, known_migrations
+from memory_guild.database import migrations
+from memory_guild.schema import migrating as upgrade_module
+from memory_guild.database.connecting import connect
+from memory_guild.database.migrations import known_migrations
 from memory_guild.errors import SchemaTooNewError
 from memory_guild.models import MemoryRecord
-from memory_guild.schema import compare_catalog
-from memory_guild.sql import statement
-from memory_guild.upgrade import upgrade
+from memory_guild.schema.catalog import compare_catalog
+from memory_guild.database.statements import statement
+from memory_guild.schema.migrating import upgrade
 from tests.rows import stored_memory
 
 pytestmark = pytest.mark.usefixtures("below_the_scopes")
@@ -88,7 +89,7 @@ async def test_two_schemas_of_one_database_are_apart(empty_database_url: str) ->
 
 PROCESS = """
 import asyncio, sys
-from memory_guild.upgrade import upgrade
+from memory_guild.schema.migrating import upgrade
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -119,7 +120,7 @@ async def test_concurrent_processes_apply_each_migration_once(empty_database_url
     ] * 6
     assert sorted(output.decode().split() for output, _ in results) == [[]] * 5 + [known_migrations()]
     async with connect(empty_database_url):
-        assert await database_module.applied_migrations() == known_migrations()
+        assert await migrations.applied_migrations() == known_migrations()
 
 
 async def test_newer_database_is_refused_and_left_alone(
@@ -144,8 +145,8 @@ async def test_newer_database_is_refused_and_left_alone(
 def copy_of_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The migrations, in a folder of the test's own; the folder with the files."""
     copy = tmp_path / "migrations"
-    shutil.copytree(database_module.migrations_folder(), copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for module in (database_module, upgrade_module):
+    shutil.copytree(migrations.migrations_folder(), copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in (migrations, upgrade_module):
         monkeypatch.setattr(module, "migrations_folder", lambda: copy)
     return copy / "models"
 
@@ -206,7 +207,7 @@ async def test_who_waits_for_another_upgrade_is_not_canceled(
     connection = await asyncpg.connect(empty_database_url)
     async with connection.transaction():
         await connection.execute("SELECT set_config('search_path', $1, true)", '"public"')
-        await connection.execute(statement("upgrade_lock"))
+        await connection.execute(statement("schema/upgrade_lock"))
         waiting = asyncio.create_task(upgrade(empty_database_url))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 1)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
 from memory_guild.tenancy import tenant_scope
 from tests.tenancy.count import COUNT
 from tests.tenancy.logins import connected

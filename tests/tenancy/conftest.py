@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from memory_guild.database import connect
-from memory_guild.engine import client
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
 from tests.conftest import run_statement, with_database
 from tests.tenancy.pool import assert_pool_is_clean
 

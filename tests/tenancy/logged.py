@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from tortoise.expressions import F, Q, RawSQL, Subquery
 from tortoise.functions import Count, Max
 from tortoise.query_utils import Prefetch
 
+from memory_guild.database.scope import TenantManager
 from memory_guild.models import MODELS, MemoryEmbedding, MemoryRecord, MemoryRelationship
-from memory_guild.scope import TenantManager
 from tests.tenancy.worlds import NOWHERE, OWN, OWN_EDGE, OWN_EMBEDDING, Aim
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 
 
 async def assert_pool_is_clean(size: int) -> None:

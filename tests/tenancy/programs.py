@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.errors import (
     PermissionDeniedError,
     ServerUnreachableError,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from tests.tenancy.operations import Operation
 from tests.tenancy.worlds import OWN, OWN_EDGE, OWN_EMBEDDING, Aim
 

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope
 from tests.tenancy.logins import connected

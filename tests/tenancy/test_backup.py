@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from memory_guild.database import connect
-from memory_guild.doctor import doctor
+from memory_guild.database.connecting import connect
 from memory_guild.models import MemoryRecord
+from memory_guild.schema.health import doctor
+from memory_guild.schema.validation import validate
 from memory_guild.tenancy import tenant_scope
-from memory_guild.validate import validate
 from tests.tenancy.logins import AGENT, connected, login, owner, user_of
 from tests.tenancy.pgbouncer import address_of
 from tests.tenancy.server_programs import program, run

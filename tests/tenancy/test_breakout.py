@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from memory_guild.upgrade import upgrade
+from memory_guild.schema.migrating import upgrade
 from tests.conftest import run_statement, with_database
 from tests.tenancy.attack import World, attempt, leaks_of
 from tests.tenancy.logins import PASSWORD, with_user

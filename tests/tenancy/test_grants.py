@@ -11,8 +11,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from memory_guild.database import connect
-from memory_guild.engine import client
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
 from memory_guild.errors import PermissionDeniedError, TenantNotSetError
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.tenancy import admin_scope, tenant_scope

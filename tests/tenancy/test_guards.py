@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.errors import IdentityError, PermissionDeniedError
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope

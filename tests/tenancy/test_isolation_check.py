@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from memory_guild.database import connect
-from memory_guild.doctor import doctor
+from memory_guild.database.connecting import connect
+from memory_guild.database.isolation import Finding
 from memory_guild.errors import IsolationError
-from memory_guild.isolation import Finding
 from memory_guild.models import MemoryRecord
+from memory_guild.schema.health import doctor
 from memory_guild.tenancy import tenant_scope
 from tests.conftest import run_statement, with_database
 from tests.tenancy.logins import AGENT, login

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from memory_guild.database import connect
-from memory_guild.doctor import doctor
+from memory_guild.database.connecting import connect
+from memory_guild.database.isolation import Finding
 from memory_guild.errors import IsolationError, RoleMissingError
-from memory_guild.isolation import Finding
 from memory_guild.models import MemoryRecord
+from memory_guild.schema.health import doctor
+from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import admin_scope, tenant_scope
-from memory_guild.upgrade import upgrade
 from tests.conftest import run_statement, with_database
 from tests.tenancy.logins import AGENT, MAINTAINER, connected, login, owner, user_of
 from tests.tenancy.private_server import private_server

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory_guild.engine import client
+from memory_guild.database.engine import client
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import quote_identifier, quote_literal, tenant_scope
 

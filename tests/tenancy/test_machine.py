@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
 from tests.tenancy.count import TABLE_OPERATIONS, WANTED_OPERATIONS
 from tests.tenancy.logins import connected, login
 from tests.tenancy.machine import Machine

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tortoise.transactions import in_transaction
 
-from memory_guild.database import connect
-from memory_guild.engine import client
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
 from memory_guild.errors import ScopeClosedError, TenantNotSetError
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
+from memory_guild.database.scope import current_scope
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
-from memory_guild.scope import current_scope
 from memory_guild.tenancy import tenant_scope
 from tests.tenancy.two_tenants import (
     ACME_1,

@@ -9,14 +9,14 @@ from contextlib import suppress
 
 import pytest
 
-from memory_guild.database import connect
-from memory_guild.doctor import doctor
-from memory_guild.engine import client
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
+from memory_guild.database.isolation import Finding
 from memory_guild.errors import ConnectionFailedError, DuplicateMemoryError, MigrationsPendingError, ScopeAbortedError
-from memory_guild.isolation import Finding
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
+from memory_guild.schema.health import doctor
+from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import admin_scope, tenant_scope
-from memory_guild.upgrade import upgrade
 from tests.conftest import run_statement
 from tests.tenancy.logins import AGENT, connected, login, user_of
 from tests.tenancy.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer, through

@@ -12,11 +12,11 @@ import pytest
 from tortoise.transactions import in_transaction
 
 from memory_guild import count, find, find_all, get, path, purge, relate, remember, remember_many, supersede, traverse
-from memory_guild.database import connect
-from memory_guild.engine import client
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
+from memory_guild.database.scope import Scope
 from memory_guild.errors import ScopeAbortedError, UnknownMemoryError
 from memory_guild.models import MemoryRecord
-from memory_guild.scope import Scope
 from memory_guild.tenancy import tenant_scope
 from tests.conftest import run_statement
 from tests.tenancy.two_tenants import ACME_1, ACME_2, ROWS

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from memory_guild import find, forget, get, get_many, relate, remember, remember_many, restore, traverse
-from memory_guild.database import connect
-from memory_guild.engine import client
-from memory_guild.isolation import check_isolation
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
+from memory_guild.database.isolation import check_isolation
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import admin_scope, tenant_scope
 from tests.conftest import run_statement

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tortoise.transactions import in_transaction
 
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
 from memory_guild.errors import (
     DuplicateMemoryError,
     InvalidInputError,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from memory_guild.database import connect
-from memory_guild.engine import client
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
 from memory_guild.errors import TenantMismatchError, TenantNotSetError, UnknownMemoryError
 from memory_guild.models import MemoryEmbedding, MemoryRelationship
+from memory_guild.schema.validation import validate
 from memory_guild.tenancy import tenant_scope
-from memory_guild.validate import validate
 from tests.tenancy.logins import connected, login
 from tests.tenancy.two_tenants import (
     ACME_1,

@@ -10,9 +10,9 @@ import asyncpg.connection
 import pytest
 
 from memory_guild import find_all, remember_many
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
+from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import tenant_scope
-from memory_guild.upgrade import upgrade
 from tests.conftest import run_statement
 from tests.tenancy.logins import connected, login, user_of
 from tests.tenancy.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer, through

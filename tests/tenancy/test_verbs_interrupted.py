@@ -13,14 +13,14 @@ from uuid import UUID
 import pytest
 
 import memory_guild as guild
-from memory_guild.database import connect
+from memory_guild.database.connecting import connect
+from memory_guild.database.scope import Scope
 from memory_guild.errors import (
     ScopeClosedError,
     ScopeIdleError,
     ServerUnreachableError,
     TenantNotSetError,
 )
-from memory_guild.scope import Scope
 from memory_guild.tenancy import admin_scope, tenant_scope
 from tests.tenancy.logins import connected
 from tests.tenancy.scope_work import backend_pid, kill_backend, texts

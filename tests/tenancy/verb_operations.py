@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import memory_guild as guild
-from memory_guild.arguments import MemoryArgument
-from memory_guild.lookup import _cursor_after
+from memory_guild.memories.arguments import MemoryArgument
+from memory_guild.memories.reading import _cursor_after
 from memory_guild.models import MemoryRecord
 from memory_guild.serializers import MemoryRecordCreate, MemoryRelationshipCreate
 from memory_guild.types import RELATIONS

@@ -1,0 +1,1 @@
+"""From the pool to a statement: connections, transactions, scopes and errors; it knows no model."""

@@ -1,0 +1,179 @@
+"""The Tortoise engine: Tortoise's asyncpg client with our settings, our errors and the embedded server behind it.
+
+``TORTOISE_ORM`` names this module as the connection's engine; Tortoise finds the client as ``client_class``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+from tortoise import Model
+from tortoise.backends.asyncpg.client import TransactionWrapper
+from tortoise.backends.asyncpg.executor import AsyncpgExecutor
+from tortoise.backends.base.client import (
+    BaseDBAsyncClient,
+    NestedTransactionContext,
+    TransactionContext,
+    TransactionContextPooled,
+)
+from tortoise.connection import get_connection
+from tortoise.exceptions import OperationalError
+
+from memory_guild.database.scope import TenantManager
+from memory_guild.database.session import PooledConnection
+from memory_guild.database.sqlstate import OLDEST_SERVER_VERSION, TranslatingClient, translate_connecting
+from memory_guild.errors import ServerTooOldError, TenantNotSetError
+from memory_guild.settings import DatabaseUrl, Settings
+
+
+class ScopelessExecutor(AsyncpgExecutor):
+    """Refuses tenant models: a connection that is named with ``using_db`` never passes the router."""
+
+    def __init__(self, model: type[Model], db: BaseDBAsyncClient, *args: Any, **kwargs: Any) -> None:
+        if isinstance(model._meta.manager, TenantManager):
+            raise TenantNotSetError("this connection belongs to no scope; leave using_db out")
+        super().__init__(model, db, *args, **kwargs)
+
+
+class GuildClient(TranslatingClient):
+    """A pool of connections to the server that the settings name."""
+
+    executor_class = ScopelessExecutor
+    # Tortoise annotates it as a connection, and has a class of connections there itself.
+    connection_class = PooledConnection  # type: ignore[assignment]
+
+    def __init__(self, connection_name: str, settings: Settings, fetch_inserted: bool = True) -> None:
+        super().__init__(connection_name=connection_name, fetch_inserted=fetch_inserted)
+        self.settings = settings
+        self.schema = settings.schema
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Open the pool; start the embedded server first where the settings name no other."""
+        with _translated_connecting(await self._locate()):
+            self._pool = await asyncpg.create_pool(
+                min_size=self.settings.pool_min,
+                max_size=self.settings.pool_max,
+                init=_refuse_old_server,
+                connect=self._connect,
+                **self._arguments(with_db),
+            )
+        await self._post_connect()
+
+    async def _connect(self, *arguments: Any, **keywords: Any) -> asyncpg.Connection[asyncpg.Record]:
+        """Open one more connection for the pool; it may fail long after the first one did not."""
+        with _translated_connecting(str(self._url)):
+            return await asyncpg.connect(*arguments, **keywords)
+
+    @asynccontextmanager
+    async def dedicated_connection(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A connection beside the pool, with the same settings, closed at the end of the block."""
+        with _translated_connecting(await self._locate()):
+            connection = await asyncpg.connect(**self._arguments(with_db=True))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def _locate(self) -> str:
+        self._url = self.settings.database_url or await _embedded_url(self.settings)
+        self.user, self.password, self.database = self._url.user, self._url.password, self._url.database
+        return str(self._url)
+
+    def _arguments(self, with_db: bool) -> dict[str, Any]:
+        return {
+            "dsn": self._url.dsn,
+            "user": self._url.user,
+            "password": self._url.password,
+            "database": self._url.database if with_db else None,
+            "timeout": self.settings.connect_timeout_seconds,
+            "server_settings": _server_settings(self.settings),
+            **({"statement_cache_size": 0} if self.settings.pooler else {}),
+            "connection_class": self.connection_class,
+        }
+
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
+        """Run a statement on a connection of the pool."""
+        try:
+            affected, rows = await super().execute_query(query, values)
+        except OperationalError as error:
+            # `aerich heads` asks which migrations are applied before there is a table that could tell.
+            if isinstance(error.__cause__, asyncpg.UndefinedTableError) and 'FROM "aerich"' in query:
+                return 0, []
+            raise
+        return affected, rows
+
+    def _in_transaction(self) -> TransactionContext:
+        return TransactionContextPooled(GuildTransaction(self), self._pool_init_lock)
+
+
+class GuildTransaction(TranslatingClient, TransactionWrapper):
+    """A connection of the pool for the length of one transaction."""
+
+    executor_class = ScopelessExecutor
+
+    def _in_transaction(self) -> TransactionContext:
+        return NestedTransactionContext(GuildTransaction(self))
+
+    async def rollback(self) -> None:
+        """Undo the transaction; where the connection is lost, the server has done so already."""
+        try:
+            await super().rollback()
+        except asyncpg.InterfaceError:
+            if self._connection_is_open():
+                raise
+
+    def _connection_is_open(self) -> bool:
+        try:
+            return not self._connection.is_closed()
+        except asyncpg.InterfaceError:
+            return False  # a lost connection has left the pool, and what stood for it answers nothing
+
+
+@contextmanager
+def _translated_connecting(target: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if (ours := translate_connecting(error, target)) is not None:
+            raise ours from None
+        raise
+
+
+def _server_settings(settings: Settings) -> dict[str, str]:
+    if settings.pooler:
+        return {"application_name": settings.application_name}  # it refuses the others, and they would not last
+    quoted_schema = settings.schema.replace('"', '""')
+    return {
+        "search_path": f'"{quoted_schema}"',
+        "application_name": settings.application_name,
+        "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
+    }
+
+
+async def _embedded_url(settings: Settings) -> DatabaseUrl:
+    from memory_guild import embedded  # only an installation with the extra has what it needs
+
+    server = await asyncio.to_thread(embedded.attach, settings.embedded_folder, settings.embedded_version)
+    return DatabaseUrl.parse(server.url)
+
+
+async def _refuse_old_server(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    version = connection.get_server_version()
+    if version.major < OLDEST_SERVER_VERSION:
+        raise ServerTooOldError(
+            f"the server is PostgreSQL {version.major}.{version.minor}; {OLDEST_SERVER_VERSION} or newer is needed",
+            server_version=f"{version.major}.{version.minor}",
+        )
+
+
+client_class = GuildClient
+
+
+def client() -> GuildClient:
+    """The client of the current context: the pool, or inside a scope or transaction its connection."""
+    # Tortoise promises any client; this engine's is the one that the configuration names.
+    return get_connection("default")  # type: ignore[return-value]

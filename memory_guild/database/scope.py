@@ -1,0 +1,98 @@
+"""Which tenant the current task works for: what a tenant scope sets, and what the models ask for."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from tortoise import Model
+from tortoise.manager import Manager
+from tortoise.queryset import QuerySet
+
+from memory_guild.database.transaction import ScopeTransaction
+from memory_guild.errors import ScopeClosedError, TenantNotSetError
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A unit of work for one tenant, or for maintenance across all of them.
+
+    Attributes:
+        tenant_id: The tenant; None in a maintenance scope.
+        agent_id: The agent that verbs and models assume where none is given, or None.
+        transaction: The connection that everything in the scope uses.
+    """
+
+    tenant_id: str | None
+    agent_id: str | None
+    transaction: ScopeTransaction = field(repr=False, compare=False)
+
+
+_current: ContextVar[Scope | None] = ContextVar("memory_guild_scope", default=None)
+enter = _current.set
+leave = _current.reset
+
+
+def surrounding_scope() -> Scope | None:
+    """The scope that the current task is in, ended or not; None outside."""
+    return _current.get()
+
+
+def current_scope() -> Scope:
+    """The scope that the current task is in; a task inherits the one that it was started in.
+
+    Raises:
+        TenantNotSetError: It is in none.
+        ScopeClosedError: It was started in one that has ended.
+    """
+    scope = _current.get()
+    if scope is None:
+        raise TenantNotSetError(
+            "no tenant is set; do this inside `async with tenant_scope(tenant_id):` (across tenants: `admin_scope()`)"
+        )
+    if scope.transaction.closed:
+        raise ScopeClosedError(
+            "the scope that this task was started in has ended; await the task inside it, or open one in the task"
+        )
+    return scope
+
+
+class TenantManager(Manager):
+    """Gives a model's querysets the scope's tenant as a condition: for the planner, row-level security enforces it.
+
+    Args:
+        tenant_path: How the model reaches the tenant, such as ``memory__tenant_id``.
+        queryset_class: What the querysets of the model are.
+    """
+
+    def __init__(self, tenant_path: str, queryset_class: type[QuerySet[Any]] = QuerySet) -> None:
+        super().__init__()
+        self._tenant_path = tenant_path
+        self._queryset_class = queryset_class
+
+    def unscoped(self) -> QuerySet[Any]:
+        """The model's rows without a condition."""
+        return self._queryset_class(self._model)
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """The model's rows in the current scope."""
+        scope = current_scope()
+        rows = self.unscoped()
+        return rows if scope.tenant_id is None else rows.filter(**{self._tenant_path: scope.tenant_id})
+
+
+class TenantRouter:
+    """Tortoise asks this for a connection before each query: tenant models have none outside a scope."""
+
+    def db_for_read(self, model: type[Model]) -> None:
+        """Check that a read may be sent."""
+        self._require_scope(model)
+
+    def db_for_write(self, model: type[Model]) -> None:
+        """Check that a write may be sent."""
+        self._require_scope(model)
+
+    def _require_scope(self, model: type[Model]) -> None:
+        if isinstance(model._meta.manager, TenantManager):
+            current_scope()

@@ -1,0 +1,153 @@
+"""The server's side of a scope: the connection, how it is ended and reset, and how it may have been lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+from memory_guild.errors import ScopeAbortedError, ScopeError, ScopeIdleError, ServerUnreachableError
+
+# What asyncpg sends when a connection goes back to its pool, sent together with the COMMIT instead of after it.
+# Temporary tables go too, which the pool would keep: the next tenant's scope could read them.
+_RESET = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE; DISCARD TEMP"
+
+
+class PooledConnection(asyncpg.Connection):
+    """A connection that knows when a scope has reset it already."""
+
+    _is_reset = False
+
+    def mark_reset(self) -> None:
+        """Spare the pool its round trip: what it would reset has been reset."""
+        self._is_reset = True
+
+    def get_reset_query(self) -> str:
+        """The statements that the pool sends before it lends the connection again."""
+        if self._is_reset:
+            self._is_reset = False
+            return ""
+        return super().get_reset_query()
+
+
+def connection_lost() -> ServerUnreachableError:
+    """What a scope raises whose connection broke."""
+    return ServerUnreachableError("the server ended the connection; the scope was rolled back, run it again")
+
+
+class Session:
+    """The server's side of a scope: its connection, how it ends, and how it may have been lost.
+
+    Attributes:
+        driver: The driver's connection, for the package's own statements: what they set ends with the transaction.
+        is_lent: Whether anybody may have used it for other statements, so that it has to be reset at the end.
+        last_used: When the last statement ended, on the monotonic clock in seconds.
+    """
+
+    def __init__(self, driver: PooledConnection, idle_seconds: float) -> None:
+        self.last_used = time.monotonic()
+        self.driver = driver
+        self.is_lent = False
+        self._idle_seconds = idle_seconds
+
+    @property
+    def connection(self) -> PooledConnection:
+        """The driver's connection, for any statement."""
+        self.is_lent = True
+        return self.driver
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection is still open."""
+        return not self.driver.is_closed()
+
+    def require_alive(self) -> None:
+        """Raise what happened to a connection that the server has ended, or to a transaction that the caller has."""
+        if self.is_alive:
+            if self.driver.is_in_transaction():
+                return
+            # The role ended with the transaction: what follows would run with all rights of the login.
+            self.abandon()
+            raise ScopeError("a COMMIT or ROLLBACK of its own has ended the scope; leave the block instead")
+        if 0 < self._idle_seconds <= time.monotonic() - self.last_used:
+            raise ScopeIdleError(
+                f"the scope sent no statement for {self._idle_seconds:g} s, so the server ended it; call models and"
+                " networks outside the scope (MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS sets the limit)"
+            )
+        raise connection_lost()
+
+    async def commit(self) -> None:
+        """End with a commit and, where it is needed, the pool's reset, in one round trip."""
+        self.require_alive()
+        try:
+            ended = await self.control(f"{_RESET}; COMMIT" if self.is_lent else "COMMIT")
+        except asyncpg.InFailedSQLTransactionError:  # the reset was refused
+            await self.roll_back()
+            ended = "ROLLBACK"
+        if ended != "COMMIT":  # after a statement that failed, the server rolls back and calls it no error
+            raise ScopeAbortedError(
+                "a statement of the scope had failed, so the whole scope was rolled back; let the error end the scope,"
+                " or put what may fail into a nested scope"
+            )
+        self.driver.mark_reset()
+
+    async def control(self, statement: str) -> str:
+        """Send a statement that begins or ends something; a connection that broke is the package's error.
+
+        Returns:
+            What the server says that it did.
+        """
+        try:
+            return await self.driver.execute(statement)
+        except asyncpg.InternalClientError:  # the server's last words came between two statements
+            self.abandon()
+            raise connection_lost() from None
+
+    async def roll_back(self, statement: str = "ROLLBACK") -> None:
+        """Undo everything, or as far as the statement says; the server does so itself where the connection is lost."""
+        if self.is_alive:
+            try:
+                await self.driver.execute(statement)
+            except Exception:  # the error that ended the scope says more
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Cut a connection of which nobody knows what it would do next; the pool opens another."""
+        if self.is_alive:
+            self.driver.terminate()
+
+
+class Turn:
+    """Waits for its turn, and refuses a transaction that ended meanwhile.
+
+    Args:
+        lock: Whoever holds it has the turn.
+        session: The scope's.
+        require_open: Raises where the transaction has ended.
+    """
+
+    def __init__(self, lock: asyncio.Lock, session: Session, require_open: Callable[[], None]) -> None:
+        self._lock = lock
+        self._session = session
+        self._require_open = require_open
+
+    async def __aenter__(self) -> PooledConnection:
+        """Take the turn; the driver's connection."""
+        await self._lock.acquire()
+        try:
+            self._require_open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._session.driver
+
+    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        """Leave it to the next one."""
+        self._session.last_used = time.monotonic()
+        self._lock.release()
+        if isinstance(exc_val, asyncpg.InternalClientError):
+            self._session.abandon()
+            raise connection_lost() from None

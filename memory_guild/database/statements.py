@@ -1,0 +1,124 @@
+"""Fixed statements: each stands in a file of its own and runs on the connection of the scope that the task is in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from memory_guild.database.scope import current_scope
+from memory_guild.database.sqlstate import translate
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of a statement; that of ``graph/traverse_memories`` is in ``graph/sql/traverse_memories.sql``."""
+    package, _, file = name.partition("/")
+    return files("memory_guild").joinpath(package, "sql", f"{file}.sql").read_text(encoding="utf-8")
+
+
+class Stage(NamedTuple):
+    """A temporary table for rows that a statement reads.
+
+    Attributes:
+        table: Its name.
+        script: The statements that create it where it is missing, and empty it.
+    """
+
+    table: str
+    script: str
+
+
+class Statement:
+    """A statement with a name, and how it is planned.
+
+    Args:
+        name: Its package and its file, see :func:`statement`.
+        planned_for_values: True for lists, searches and counts: which plan is good depends on the tenant. A statement
+            that finds its rows by key has one plan for all tenants, and planning it anew would cost as much as running.
+        along_an_index: True where there is an index that has the whole order of the list.
+    """
+
+    def __init__(self, name: str, *, planned_for_values: bool = False, along_an_index: bool = False) -> None:
+        self._name = name
+        self._planned_for_values = planned_for_values
+        self._along_an_index = along_an_index
+
+    @property
+    def text(self) -> str:
+        """The SQL."""
+        return statement(self._name)
+
+    async def fetch(self, *arguments: Any) -> list[asyncpg.Record]:
+        """Run it in the current scope; the rows.
+
+        Raises:
+            MemoryGuildError: The database refused it, or the scope has ended.
+        """
+        transaction = current_scope().transaction
+        if self._planned_for_values:
+            await transaction.plan_for_values(along_an_index=self._along_an_index)
+        try:
+            async with transaction.driver() as driver:
+                return await driver.fetch(self.text, *arguments)
+        except asyncpg.PostgresError as error:
+            raise translate(error) or error from None
+
+    async def fetch_staged(self, stage: Stage, rows: Sequence[Sequence[Any]], *arguments: Any) -> list[asyncpg.Record]:
+        """Copy rows into a temporary table and run the statement on it, with nothing in between; the rows.
+
+        Args:
+            stage: The table. Row-level security refuses a COPY into any other.
+            rows: What to copy.
+            *arguments: The statement's.
+
+        Raises:
+            MemoryGuildError: The database refused it, or the scope has ended.
+        """
+        transaction = current_scope().transaction
+        try:
+            async with transaction.driver() as driver:
+                transaction.session.is_lent = True  # the table is to go at the end
+                await driver.execute(stage.script)
+                await driver.copy_records_to_table(stage.table, records=rows)
+                return await driver.fetch(self.text, *arguments)
+        except asyncpg.PostgresError as error:
+            raise translate(error) or error from None
+
+    async def fetch_in_batches(self, *arguments: Any, size: int) -> AsyncIterator[list[asyncpg.Record]]:
+        """Run it in the current scope with a cursor, which other statements may come between.
+
+        Yields:
+            The rows as they were at the beginning, ``size`` of them at a time.
+
+        Raises:
+            MemoryGuildError: The database refused it, or the scope has ended.
+        """
+        transaction = current_scope().transaction
+        if self._planned_for_values:
+            await transaction.plan_for_values()
+        cursor: Any = None
+        rows: list[asyncpg.Record] = []
+        while cursor is None or len(rows) == size:
+            try:
+                async with transaction.driver() as driver:
+                    cursor = cursor or await self._cursor(driver, arguments)
+                    rows = await cursor.fetch(size)
+            except asyncpg.PostgresError as error:
+                raise translate(error) or error from None
+            if rows:
+                yield rows
+
+    async def _cursor(self, driver: asyncpg.Connection[asyncpg.Record], arguments: Sequence[Any]) -> Any:
+        # By default the driver gives the statement a name and leaves it prepared. Behind a pooler it would meet that of
+        # another process, since each counts them from 1 on.
+        prepared = await driver.prepare(self.text, name="")
+        return await prepared.cursor(*arguments)
+
+    async def fetch_row(self, *arguments: Any) -> asyncpg.Record | None:
+        """Run it in the current scope; its row, or None."""
+        rows = await self.fetch(*arguments)
+        return rows[0] if rows else None

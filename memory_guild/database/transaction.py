@@ -1,0 +1,293 @@
+"""A scope's transaction as a Tortoise client: one connection of the pool, begun and ended in one round trip each."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any
+
+import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import ConnectionWrapper, TransactionContext
+from tortoise.connection import get_connections
+
+from memory_guild.database.session import Session, Turn
+from memory_guild.database.sqlstate import TranslatingClient, translate
+from memory_guild.errors import MemoryGuildError, ScopeAbortedError, ScopeClosedError
+
+# A column that names one row, or few, compared with a parameter; in a join it is compared with another column.
+_BY_KEY = re.compile(
+    r'(?:memory_id|embedding_id|relationship_id)"?\s*(?:=\s*(?:ANY\s*\(\s*)?|IN\s*\(\s*)\$\d|^(?:\s*--.*\n)*\s*INSERT\b'
+)
+
+
+_innermost: ContextVar[ScopeTransaction | None] = ContextVar("memory_guild_transaction", default=None)
+"""The task's transaction. Tortoise knows it too, and takes longer to say so."""
+
+
+class ScopeTransaction(TranslatingClient, TransactionWrapper):
+    """The client that Tortoise uses inside a scope.
+
+    Concurrent tasks take turns, and while a savepoint is open, the statements outside it wait for its end.
+    """
+
+    session: Session
+    _lent: Any
+
+    def __init__(self, parent: AsyncpgDBClient) -> None:
+        self.closed = False
+        self.pool: AsyncpgDBClient = parent.pool if isinstance(parent, ScopeTransaction) else parent
+        self.depth: int = parent.depth + 1 if isinstance(parent, ScopeTransaction) else 0
+        self._planner_settings: set[str] = set()
+        super().__init__(self.pool)
+        self._parent = parent
+        if isinstance(parent, ScopeTransaction):
+            self.session = parent.session
+            self._lent = parent._lent
+
+    @property
+    def _connection(self) -> Any:
+        """The connection as the pool lent it: Tortoise, and whoever looks for one, takes it for any statement."""
+        self.session.is_lent = True
+        return self._lent
+
+    @_connection.setter
+    def _connection(self, lent: Any) -> None:
+        self._lent = lent
+
+    def require_open(self) -> None:
+        """Raise if the transaction has ended, or the server has ended it."""
+        if self.closed:
+            raise ScopeClosedError("the scope ended while this task still used it; await the task inside the scope")
+        self.session.require_alive()
+
+    def acquire_connection(self) -> ConnectionWrapper[asyncpg.Connection[asyncpg.Record]]:
+        """The connection, for any statement."""
+        innermost = self.innermost()
+        return _LentConnection(innermost._lock, innermost)
+
+    def driver(self) -> Turn:
+        """The driver's connection, for one statement of the package's own, which leaves nothing to be reset."""
+        innermost = self.innermost()
+        return Turn(innermost._lock, self.session, innermost.require_open)
+
+    def innermost(self) -> ScopeTransaction:
+        """The task's savepoint inside this transaction, or the transaction itself.
+
+        A queryset keeps the connection that it was built with. Where a nested scope was opened since, it runs inside:
+        to wait for the end of a block that waits for the queryset would be for ever.
+        """
+        current = _innermost.get()
+        ancestor: AsyncpgDBClient | None = current
+        while isinstance(ancestor, ScopeTransaction) and ancestor is not self:
+            ancestor = ancestor._parent
+        return current if current is not None and ancestor is self and not current.closed else self
+
+    def end_nested(self) -> None:
+        """End the savepoints inside this one that nobody will end; what they did is undone with this one."""
+        nested = self.innermost()
+        while nested is not self:
+            nested.closed = True
+            assert isinstance(nested._parent, ScopeTransaction)
+            nested = nested._parent
+            nested._lock.release()
+
+    def _in_transaction(self) -> TransactionContext:
+        return SavepointContext(self.innermost())
+
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
+        """Run a statement; a list is planned for this tenant's values, see below."""
+        await self._plan_for_values_unless_by_key(query)
+        affected, rows = await super().execute_query(query, values)
+        return affected, rows
+
+    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[Any, Any]]:
+        """Run a statement; a list is planned for this tenant's values, see below."""
+        await self._plan_for_values_unless_by_key(query)
+        rows: list[dict[Any, Any]] = await super().execute_query_dict(query, values)
+        return rows
+
+    async def plan_for_values(self, *, along_an_index: bool = False) -> None:
+        """Before the first list of a scope, tell the server to plan for the values at hand.
+
+        A plan kept from another tenant may be a hundred times too slow for a list, whereas a read by key has one plan
+        for all, and planning it anew would cost as much as running it.
+
+        Args:
+            along_an_index: Whether an index has the whole order of the list. The planner must not take one that has
+                the beginning of it then, and sort the rest: that one leads past the rows of all tenants.
+        """
+        wanted = ["plan_cache_mode = force_custom_plan"] + along_an_index * ["enable_incremental_sort = off"]
+        innermost = self.innermost()  # what is set in a savepoint ends with it
+        if missing := [setting for setting in wanted if setting not in innermost._planner_settings]:
+            innermost._planner_settings.update(missing)
+            try:
+                async with innermost.driver() as driver:
+                    await driver.execute("; ".join(f"SET LOCAL {setting}" for setting in missing))
+            except asyncpg.PostgresError as error:
+                raise translate(error) or error from None
+
+    async def _plan_for_values_unless_by_key(self, query: str) -> None:
+        if not self.innermost()._planner_settings and not _BY_KEY.search(query):
+            await self.plan_for_values()
+
+
+class _LentConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):
+    """A turn with the connection as the pool lent it, for Tortoise."""
+
+    client: ScopeTransaction
+
+    async def __aenter__(self) -> asyncpg.Connection[asyncpg.Record]:
+        self._turn = self.client.driver()
+        await self._turn.__aenter__()
+        return self.connection
+
+    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        await self._turn.__aexit__(exc_type, exc_val, exc_tb)
+
+
+class ScopeTransactionContext(TransactionContext):
+    """Takes a connection from the pool, begins with ``opening``, and gives the connection back clean or not at all.
+
+    Args:
+        client: The client with the pool.
+        opening: The statements that begin, for one round trip.
+        idle_seconds: After how long without a statement the server will end the transaction; 0 never.
+    """
+
+    def __init__(self, client: AsyncpgDBClient, opening: str, idle_seconds: float) -> None:
+        self.client = self.transaction = ScopeTransaction(client)
+        self._pool_client = client
+        self._pool: Any = None
+        self._opening = opening
+        self._idle_seconds = idle_seconds
+
+    async def __aenter__(self) -> ScopeTransaction:
+        """Begin."""
+        await self._pool_client.acquire_connection().ensure_connection()
+        self._pool = self._pool_client._pool
+        lent = await self._pool.acquire()
+        self.transaction._connection = lent
+        self.transaction.session = session = Session(lent._con, self._idle_seconds)
+        try:
+            await session.control(self._opening)
+        except BaseException as error:
+            if not isinstance(error, asyncpg.PostgresError):
+                session.abandon()
+            try:
+                await session.roll_back()
+            finally:
+                await self._give_back(lent)
+            raise
+        self._tokens = _enter_connection(self.transaction)
+        return self.transaction
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        """Commit, or roll back what failed."""
+        session = self.transaction.session
+        try:
+            async with self.transaction._lock:
+                self.transaction.closed = True
+                if exc_type is None:
+                    await session.commit()
+                else:
+                    await session.roll_back()
+        except MemoryGuildError:
+            raise
+        except asyncpg.PostgresError as error:
+            session.abandon()
+            raise translate(error) or error from None
+        except BaseException:
+            session.abandon()
+            raise
+        finally:
+            self.transaction.closed = True
+            try:
+                await self._give_back(self.transaction._lent)
+            finally:
+                _leave_connection(self._tokens)
+
+    async def _give_back(self, lent: Any) -> None:
+        """Return the connection; one that cannot be reset is closed, and by then the scope's end is decided."""
+        with suppress(Exception):
+            await self._pool.release(lent)
+
+
+def _enter_connection(transaction: ScopeTransaction) -> tuple[Any, Token[ScopeTransaction | None]]:
+    """Make a transaction the one that Tortoise and :meth:`ScopeTransaction.innermost` use in this task."""
+    return get_connections().set(transaction.connection_name, transaction), _innermost.set(transaction)
+
+
+def _leave_connection(tokens: tuple[Any, Token[ScopeTransaction | None]]) -> None:
+    """Return to the connection around; an abandoned generator ends in another task, whose connection stays."""
+    with suppress(ValueError):
+        get_connections().reset(tokens[0])
+    with suppress(ValueError):
+        _innermost.reset(tokens[1])
+
+
+class SavepointContext(TransactionContext):
+    """A nested scope or transaction: a savepoint that alone may use the connection until it ends."""
+
+    def __init__(self, parent: ScopeTransaction) -> None:
+        self.client = self.transaction = ScopeTransaction(parent)
+        self._parent = parent
+
+    async def __aenter__(self) -> ScopeTransaction:
+        """Set the savepoint."""
+        await self._parent._lock.acquire()
+        try:
+            self._parent.require_open()
+            await self.transaction.session.control(f"SAVEPOINT memory_guild_{self.transaction.depth}")
+        except BaseException as error:
+            self._parent._lock.release()
+            if isinstance(error, asyncpg.PostgresError):
+                raise translate(error) or error from None
+            raise
+        self._tokens = _enter_connection(self.transaction)
+        return self.transaction
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        """Keep what was done since the savepoint, or undo it."""
+        if self.transaction.closed:  # ended already, see ScopeTransaction.end_nested()
+            return
+        name = f"memory_guild_{self.transaction.depth}"
+        try:
+            async with self.transaction._lock:
+                self.transaction.closed = True
+                if exc_type is None:
+                    self.transaction.session.require_alive()
+                    await self._keep(name)
+                else:
+                    await self._undo(name)
+        except MemoryGuildError:
+            raise
+        except asyncpg.PostgresError as error:
+            self.transaction.session.abandon()
+            raise translate(error) or error from None
+        except BaseException:
+            # Cancelled in between: whether the savepoint was undone is unknown, so nothing around it may be committed.
+            self.transaction.session.abandon()
+            raise
+        finally:
+            self.transaction.closed = True
+            self._parent._lock.release()
+            _leave_connection(self._tokens)
+
+    async def _keep(self, name: str) -> None:
+        try:
+            await self.transaction.session.control(f"RELEASE {name}")
+        except asyncpg.InFailedSQLTransactionError:
+            await self._undo(name)
+            raise ScopeAbortedError(
+                "a statement of the nested scope had failed, so the nested scope was rolled back; let the error end it"
+            ) from None
+
+    async def _undo(self, name: str) -> None:
+        await self.transaction.session.roll_back(f"ROLLBACK TO {name}; RELEASE {name}")

@@ -1,0 +1,21 @@
+"""A corpus that every Python carries: its own documentation, as several thousand memories that refer to each other."""
+
+from memory_guild.demo.corpus import TENANT_ID, Corpus, Step, StoredCorpus, read, store, walk
+from memory_guild.demo.passages import Library, Passage, library, topics
+from memory_guild.demo.references import Reference, find_references
+
+__all__ = [
+    "TENANT_ID",
+    "Corpus",
+    "Library",
+    "Passage",
+    "Reference",
+    "Step",
+    "StoredCorpus",
+    "find_references",
+    "library",
+    "read",
+    "store",
+    "topics",
+    "walk",
+]

@@ -1,0 +1,191 @@
+"""The documentation as memories and edges: read it, store it, walk it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from memory_guild.demo.passages import Passage, library, topics
+from memory_guild.demo.references import MAX_REFERENCES, Reference, find_references, last_part
+from memory_guild.errors import MemoryNotFoundError
+from memory_guild.graph.edges import relate_many
+from memory_guild.graph.walks import traverse
+from memory_guild.memories.reading import get
+from memory_guild.memories.storing import remember_many
+from memory_guild.models import MemoryRecord
+from memory_guild.tenancy import tenant_scope
+from memory_guild.types import RelationshipType, SourceType
+
+TENANT_ID = "python-docs"
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Python's own documentation.
+
+    Attributes:
+        passages: The texts; no two have the same subject.
+        references: Which passage names the subject of which other.
+        has_topics: Whether Python was installed with the topics of ``help()``; docstrings are there in any case.
+    """
+
+    passages: list[Passage]
+    references: list[Reference]
+    has_topics: bool
+
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects in the order of the passages."""
+        return [passage.subject for passage in self.passages]
+
+    def similar_subjects(self, topic: str) -> list[str]:
+        """At most eight subjects that somebody who typed ``topic`` may have meant."""
+        wanted = topic.lower()
+        same_last_part = [subject for subject in self.subjects if last_part(subject).lower() == wanted]
+        by_lower_case = {subject.lower(): subject for subject in self.subjects}
+        similar = [by_lower_case[name] for name in difflib.get_close_matches(wanted, by_lower_case, n=8)]
+        return list(dict.fromkeys(same_last_part + similar))[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCorpus:
+    """What became of a corpus.
+
+    Attributes:
+        memory_ids: The memory of each subject; passages of one agent with the same text share one.
+        stored: Memories that are new.
+        already_there: Memories that an earlier run stored.
+        merged: Passages whose text another passage of the same agent had already.
+        edges: How many edges the corpus has.
+        new_edges: How many of them are new.
+    """
+
+    memory_ids: dict[str, UUID]
+    stored: int
+    already_there: int
+    merged: int
+    edges: int
+    new_edges: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A memory that a walk reached.
+
+    Attributes:
+        memory_id: Which one.
+        subject: What it is about.
+        depth: How many edges away it is; 0 for the start.
+        path: The subjects from the start to this memory, both included.
+        confidence: How sure the path is, the product of its edges; None for the start.
+    """
+
+    memory_id: UUID
+    subject: str
+    depth: int
+    path: tuple[str, ...]
+    confidence: float | None
+
+
+def read(top_level_modules: Iterable[str] | None = None) -> Corpus:
+    """Read the documentation that this interpreter carries; the same each time.
+
+    Args:
+        top_level_modules: Which modules of the library; by default all of them. The topics are always part of it.
+    """
+    about_the_language = topics()
+    about_the_library = library(top_level_modules)
+    passages = about_the_language + about_the_library.passages
+    return Corpus(passages, find_references(passages, about_the_library.ambiguous), bool(about_the_language))
+
+
+async def store(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -> StoredCorpus:
+    """Store the passages and the edges between them, all or nothing; what is there already stays, forgotten or not.
+
+    Args:
+        corpus: What to store.
+        progress: Called from time to time with how many passages and references are done.
+    """
+    async with tenant_scope(TENANT_ID):
+        report = await remember_many(map(_memory, corpus.passages), on_forgotten="keep", progress=progress)
+        memory_ids = {
+            passage.subject: outcome.memory_id
+            for passage, outcome in zip(corpus.passages, report, strict=True)
+            if outcome.memory_id is not None
+        }
+        edges = await relate_many(_edges(corpus.references, memory_ids))
+    if progress is not None:
+        progress(len(corpus.passages) + len(corpus.references))
+    distinct = len(set(memory_ids.values()))
+    return StoredCorpus(
+        memory_ids=memory_ids,
+        stored=report.created,
+        already_there=distinct - report.created,
+        merged=len(report) - distinct,
+        edges=len(edges),
+        new_edges=sum(edge.created for edge in edges),
+    )
+
+
+async def walk(memory_id: UUID, *, max_hops: int = 3, limit: int = 20) -> list[Step]:
+    """Follow the edges from a memory: each memory once, by a shortest path, parents before children; in a scope.
+
+    Args:
+        memory_id: Where to start; a memory that is forgotten or missing gives an empty walk.
+        max_hops: How far to go.
+        limit: How many memories to reach: the nearest, of these the surest, and of these the first by name.
+    """
+    try:
+        start = await get(memory_id)
+        reached = (await traverse(start, max_hops=max_hops)).steps
+    except MemoryNotFoundError:
+        return []
+    subjects = {memory.memory_id: _subject(memory) for memory in (start, *(step.memory for step in reached))}
+    # By name, because the ids, which decide between equals in the database, are others in each of them.
+    reached.sort(key=lambda step: (step.depth, -step.confidence, subjects[step.path[-1]]))
+    children: dict[UUID, list[Step]] = {}
+    for memory, depth, ids, confidence in reached[:limit]:
+        path = tuple(subjects[passed_id] for passed_id in ids)
+        children.setdefault(ids[-2], []).append(Step(memory.memory_id, path[-1], depth, path, confidence))
+    steps: list[Step] = []
+    waiting = [Step(start.memory_id, subjects[start.memory_id], 0, (subjects[start.memory_id],), None)]
+    while waiting:
+        steps.append(waiting.pop())
+        waiting += children.get(steps[-1].memory_id, [])[::-1]
+    return steps
+
+
+def _subject(memory: MemoryRecord) -> str:
+    return str((memory.metadata or {}).get("subject", memory.memory_id))
+
+
+def _memory(passage: Passage) -> dict[str, Any]:
+    return {
+        "agent_id": passage.agent_id,
+        "source_type": SourceType.DOCUMENT,
+        "content_text": passage.text,
+        "metadata": {"subject": passage.subject, "module": passage.module, "kind": passage.kind},
+    }
+
+
+def _edges(references: Iterable[Reference], memory_ids: dict[str, UUID]) -> list[dict[str, Any]]:
+    """The references between memories: what merged memories share is one edge, and none leads back to its start."""
+    scores: dict[UUID, dict[UUID, float]] = {}
+    for reference in references:
+        source_id, target_id = memory_ids[reference.source], memory_ids[reference.target]
+        if source_id != target_id:
+            targets = scores.setdefault(source_id, {})
+            targets[target_id] = max(targets.get(target_id, 0), reference.confidence_score)
+    return [
+        {
+            "source_memory_id": source_id,
+            "target_memory_id": target_id,
+            "relationship_type": RelationshipType.REFERENCES,
+            "confidence_score": confidence_score,
+        }
+        for source_id, targets in scores.items()
+        for target_id, confidence_score in sorted(targets.items(), key=lambda item: -item[1])[:MAX_REFERENCES]
+    ]

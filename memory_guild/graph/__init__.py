@@ -1,0 +1,1 @@
+"""The knowledge graph: edges, and walks along them."""

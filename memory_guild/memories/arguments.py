@@ -1,0 +1,97 @@
+"""What the verbs take: memories by model or id, choices, limits; and what they assume from the scope."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from enum import StrEnum
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
+
+from memory_guild.database.scope import Scope, current_scope
+from memory_guild.errors import InvalidInputError, TenantNotSetError
+from memory_guild.models import MemoryRecord, StrictModel
+from memory_guild.values.checks import check_name, check_uuid
+
+MemoryArgument: TypeAlias = MemoryRecord | UUID | str
+"""A memory, named by its model, its id or its id's text."""
+
+MAX_LIMIT = 10_000
+"""The most memories that one call returns; ``find_all`` and ``find``'s cursor go on from there."""
+
+_Enum = TypeVar("_Enum", bound=StrEnum)
+_Value = TypeVar("_Value")
+
+
+def tenant_of(scope: Scope) -> str:
+    """The scope's tenant.
+
+    Raises:
+        TenantNotSetError: It is a maintenance scope.
+    """
+    if scope.tenant_id is None:
+        raise TenantNotSetError("a maintenance scope has no tenant; use the models there, or open tenant_scope()")
+    return scope.tenant_id
+
+
+def current_tenant() -> str:
+    """The tenant of the scope that the task is in.
+
+    Raises:
+        TenantNotSetError: The task is in none, or in a maintenance scope.
+        ScopeClosedError: The scope has ended.
+    """
+    return tenant_of(current_scope())
+
+
+def memory_id_of(field: str, memory: MemoryArgument) -> UUID:
+    """The id of a memory that an argument names."""
+    if isinstance(memory, UUID):
+        return memory
+    return check_uuid(field, memory.memory_id if isinstance(memory, MemoryRecord) else memory)
+
+
+def memory_ids_of(field: str, memories: Iterable[MemoryArgument]) -> list[UUID]:
+    """The ids of several memories, in their order."""
+    numbered = enumerate(check_several(field, memories))
+    return [memory_id_of(f"{field}[{number}]", memory) for number, memory in numbered]
+
+
+def check_several(field: str, values: Iterable[_Value]) -> Iterable[_Value]:
+    """Something that can be gone through, one after the other."""
+    if not isinstance(values, Iterable):
+        raise InvalidInputError(field, f"must be an iterable, not {type(values).__name__}")
+    return values
+
+
+def column_value(model: type[StrictModel], column: str, value: Any) -> Any:
+    """The value as the column takes it, by the column's own check."""
+    return model._meta.fields_map[column].to_db_value(value, model)
+
+
+def column_values(model: type[StrictModel], column: str, values: Any) -> list[Any] | None:
+    """Several values that a column may have, given as one or as a collection; None for any."""
+    if values is None:
+        return None
+    if isinstance(values, str) or not isinstance(values, Collection):
+        values = [values]
+    return [column_value(model, column, value) for value in values]
+
+
+def optional_name(field: str, value: str | None) -> str | None:
+    """A checked name, or None."""
+    return None if value is None else check_name(field, value)
+
+
+def check_choice(field: str, value: Any, choices: type[_Enum]) -> _Enum:
+    """A member of the enum, or its text."""
+    try:
+        return choices(value)
+    except ValueError:
+        raise InvalidInputError(field, f"is not one of: {', '.join(choices)}") from None
+
+
+def check_whole_number(field: str, value: int, *, largest: int = MAX_LIMIT) -> int:
+    """A number from 1 to ``largest``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
+        raise InvalidInputError(field, f"must be a whole number from 1 to {largest:,}")
+    return value

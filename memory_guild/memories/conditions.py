@@ -1,0 +1,129 @@
+"""Conditions on memories: which ones to find, count or forget, as the arguments of one fixed statement.
+
+All statements that take conditions carry the same lines of SQL for them; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypedDict
+
+from memory_guild.errors import InvalidInputError
+from memory_guild.memories.arguments import column_values, optional_name
+from memory_guild.models import MemoryRecord
+from memory_guild.types import SourceType
+from memory_guild.values.checks import check_aware, check_json_object, check_text, encode_json, plain
+
+_COMPARISONS = ("$gt", "$gte", "$lt", "$lte")
+_OPERATORS = ("$eq", "$in", "$exists", *_COMPARISONS)
+
+
+class Conditions(TypedDict, total=False):
+    """Which memories; all of the given conditions must hold.
+
+    Attributes:
+        agent_id: The agent that they belong to. The scope's agent is not assumed: without it, all agents' memories.
+        source_type: One source type or several.
+        created_from: The earliest ``created_at``, included; aware.
+        created_before: The first ``created_at`` that is too late; aware.
+        metadata: For each key of the metadata its value (equal as JSON, 3 is 3.0), or a dict of operators: ``$eq``,
+            ``$in`` (a list of values), ``$exists`` (True or False), and ``$gt``, ``$gte``, ``$lt``, ``$lte`` with a
+            number, which only numbers satisfy, or an aware datetime, which only texts such as ``2024-05-04T12:00:00Z``
+            satisfy; one without an offset is taken in the server's time zone.
+        include_forgotten: Whether forgotten memories count too; by default they do not.
+    """
+
+    agent_id: str | None
+    source_type: SourceType | str | Collection[SourceType | str] | None
+    created_from: datetime | None
+    created_before: datetime | None
+    metadata: Mapping[str, Any] | None
+    include_forgotten: bool
+
+
+class _MetadataCondition(NamedTuple):
+    key: str
+    operator: str
+    value: Any
+
+
+def condition_arguments(tenant_id: str, conditions: Conditions) -> list[Any]:
+    """The arguments $1 to $9 of a statement that takes conditions.
+
+    Raises:
+        InvalidInputError: A condition is unknown or cannot be used; its ``field`` names it.
+    """
+    for name in conditions:
+        if name not in Conditions.__annotations__:
+            raise InvalidInputError(name, f"is no condition; there are {', '.join(Conditions.__annotations__)}")
+    metadata = conditions.get("metadata")
+    on_metadata = [] if metadata is None else list(_metadata_conditions(metadata))
+    return [
+        tenant_id,
+        optional_name("agent_id", conditions.get("agent_id")),
+        column_values(MemoryRecord, "source_type", conditions.get("source_type")),
+        _moment("created_from", conditions.get("created_from")),
+        _moment("created_before", conditions.get("created_before")),
+        [condition.key for condition in on_metadata],
+        [condition.operator for condition in on_metadata],
+        [encode_json(condition.value) for condition in on_metadata],
+        bool(conditions.get("include_forgotten", False)),
+    ]
+
+
+def narrows(conditions: Conditions) -> bool:
+    """Whether any condition leaves out a memory that is not forgotten."""
+    return any(value not in (None, {}) for name, value in conditions.items() if name != "include_forgotten")
+
+
+def _moment(field: str, value: datetime | None) -> datetime | None:
+    return None if value is None else _in_utc(field, value)
+
+
+def _in_utc(field: str, value: datetime) -> datetime:
+    return check_aware(field, value).astimezone(UTC)
+
+
+def _metadata_conditions(metadata: object) -> Iterator[_MetadataCondition]:
+    if not isinstance(metadata, Mapping):
+        raise InvalidInputError("metadata", f"must be a dict, not {type(metadata).__name__}")
+    for key, wanted in metadata.items():
+        if not isinstance(key, str):
+            raise InvalidInputError("metadata", f"has a key of type {type(key).__name__}; keys are str")
+        check_text("metadata (a key)", key)
+        field = f"metadata.{key}"
+        if isinstance(wanted, Mapping) and any(isinstance(name, str) and name.startswith("$") for name in wanted):
+            for operator, value in wanted.items():
+                yield _operator_condition(field, key, operator, value)
+        else:
+            yield _MetadataCondition(key, "$eq", _json_value(key, wanted))
+
+
+def _operator_condition(field: str, key: str, operator: object, value: object) -> _MetadataCondition:
+    if not isinstance(operator, str) or operator not in _OPERATORS:
+        raise InvalidInputError(field, f"has an unknown operator; there are {', '.join(_OPERATORS)}")
+    operator = plain(operator)
+    if operator == "$exists":
+        if not isinstance(value, bool):
+            raise InvalidInputError(field, "$exists takes True or False")
+        return _MetadataCondition(key, operator, value)
+    if operator == "$in":
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection):
+            raise InvalidInputError(field, "$in takes a list of values")
+        return _MetadataCondition(key, operator, _json_value(key, list(value)))
+    if operator in _COMPARISONS:
+        return _comparison(field, key, operator, value)
+    return _MetadataCondition(key, "$eq", _json_value(key, value))
+
+
+def _comparison(field: str, key: str, operator: str, value: object) -> _MetadataCondition:
+    if isinstance(value, datetime):
+        return _MetadataCondition(key, f"time {operator}", _in_utc(field, value).isoformat())
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidInputError(field, f"{operator} takes a number or an aware datetime")
+    return _MetadataCondition(key, operator, _json_value(key, value))
+
+
+def _json_value(key: str, value: object) -> Any:
+    return check_json_object("metadata", {key: value})[key]

@@ -1,0 +1,120 @@
+"""Memories that are about to be stored: checked, hashed and encoded, so that only the database can refuse them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from memory_guild.errors import InvalidInputError, TenantMismatchError
+from memory_guild.memories.arguments import column_value
+from memory_guild.models import MemoryRecord, hash_content
+from memory_guild.serializers import MemoryRecordCreate
+from memory_guild.settings import content_max_bytes
+from memory_guild.types import SourceType
+from memory_guild.values.checks import check_content, check_json_object, check_name, encode_json_object, plain
+
+Item: TypeAlias = MemoryRecordCreate | Mapping[str, Any]
+"""A memory to store: the serializer, or a dict of its shape, in which the scope's tenant and agent may be left out."""
+
+_KEYS = frozenset(MemoryRecordCreate.model_fields)
+_SOURCE_TYPES = {str(source_type): str(source_type) for source_type in SourceType}
+
+
+class Draft(NamedTuple):
+    """A memory to store, as the statements take it: its number in the batch, and then its columns."""
+
+    number: int
+    agent_id: str
+    source_type: str
+    content_text: str
+    content_hash: str
+    metadata: str | None
+
+
+class Drafter:
+    """Makes drafts for one tenant.
+
+    Args:
+        tenant_id: The scope's tenant, for which all of them are.
+        agent_id: The scope's agent, for those that name none; or None.
+    """
+
+    def __init__(self, tenant_id: str, agent_id: str | None) -> None:
+        self._tenant_id = tenant_id
+        self._agent_id = agent_id
+        self._checked_agents = {agent_id}
+        self._max_bytes = content_max_bytes()
+
+    def draft(
+        self, content_text: object, source_type: object, metadata: object, agent_id: object, number: int = 0
+    ) -> Draft:
+        """A draft of checked values.
+
+        Args:
+            content_text: The text.
+            source_type: Where it comes from.
+            metadata: A JSON object; None stands for an empty one.
+            agent_id: The agent; None for the scope's.
+            number: Which one of a batch it is.
+
+        Raises:
+            InvalidInputError: A value cannot be stored; its ``field`` names it.
+        """
+        text = check_content("content_text", content_text, self._max_bytes)
+        known_type = _SOURCE_TYPES.get(source_type) if isinstance(source_type, str) else None
+        return Draft(
+            number,
+            self._agent(agent_id),
+            known_type or column_value(MemoryRecord, "source_type", source_type),
+            text,
+            hash_content(text),
+            encode_json_object("metadata", metadata) if metadata else _empty_metadata(metadata),
+        )
+
+    def draft_of(self, item: Item, number: int) -> Draft:
+        """The draft of an item of a batch.
+
+        Raises:
+            InvalidInputError: It cannot be stored.
+            TenantMismatchError: It names another tenant.
+        """
+        values = item if isinstance(item, dict) else _values_of(item)
+        for key in values:
+            if key not in _KEYS:
+                raise InvalidInputError(str(key), "is no column that a caller decides")
+        if values.get("tenant_id", self._tenant_id) != self._tenant_id:
+            raise TenantMismatchError("tenant_id: is not the scope's; leave it out, or open that tenant's scope")
+        draft = self.draft(
+            values.get("content_text"),
+            values.get("source_type"),
+            values.get("metadata"),
+            values.get("agent_id"),
+            number,
+        )
+        if values.get("content_hash") not in (None, draft.content_hash):
+            raise InvalidInputError("content_hash", "is not the MD5 of content_text; leave it out to have it computed")
+        return draft
+
+    def _agent(self, agent_id: object) -> str:
+        agent = self._agent_id if agent_id is None else agent_id
+        if agent is None:
+            raise InvalidInputError("agent_id", "is required: give it, or open tenant_scope(tenant_id, agent_id=…)")
+        if not isinstance(agent, str) or agent not in self._checked_agents:
+            agent = check_name("agent_id", agent)
+            self._checked_agents.add(agent)
+        return plain(agent)
+
+
+def _values_of(item: Item) -> Mapping[str, Any]:
+    if isinstance(item, MemoryRecordCreate):
+        values: dict[str, Any] = item.__dict__
+        return values
+    if isinstance(item, Mapping):
+        return item
+    raise InvalidInputError("", f"must be a dict or a MemoryRecordCreate, not {type(item).__name__}")
+
+
+def _empty_metadata(metadata: object) -> str:
+    if metadata is not None:
+        check_json_object("metadata", metadata)
+    return "{}"

@@ -1,0 +1,135 @@
+"""Forgetting memories and bringing them back, and deleting for good what was forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Unpack
+from uuid import UUID
+
+import asyncpg
+
+from memory_guild.database.statements import Statement
+from memory_guild.errors import InvalidInputError, MemoryNotFoundError
+from memory_guild.memories.arguments import (
+    MemoryArgument,
+    check_whole_number,
+    current_tenant,
+    memory_ids_of,
+)
+from memory_guild.memories.conditions import Conditions, condition_arguments, narrows
+from memory_guild.models import MemoryRecord
+from memory_guild.values.checks import check_aware
+
+_LOCK = Statement("memories/lock_memories")
+_FORGET = Statement("memories/forget_memories")
+_RESTORE = Statement("memories/restore_memories")
+_FORGET_MATCHING = Statement("memories/forget_matching_memories", planned_for_values=True)
+_PURGEABLE = Statement("memories/purgeable_memories", planned_for_values=True)
+_PURGE = Statement("memories/purge_memories")
+_AGO = Statement("memories/moment_ago")
+
+_LONGEST_AGO = timedelta(days=700_000)  # nothing is older; timestamps can be computed with it
+
+
+async def forget(*memories: MemoryArgument) -> int:
+    """Forget memories: they are found and walked through no more, and come back with :func:`restore`.
+
+    Args:
+        *memories: Which ones, all or none of them. Models that are given are brought up to date.
+
+    Returns:
+        How many are forgotten from now on; those that were already do not count.
+
+    Raises:
+        MemoryNotFoundError: This tenant has one of them not; none was forgotten.
+    """
+    return await _change_all(_FORGET, memories)
+
+
+async def restore(*memories: MemoryArgument) -> int:
+    """Bring forgotten memories back, with their embeddings and edges.
+
+    Args:
+        *memories: Which ones, all or none of them. Models that are given are brought up to date.
+
+    Returns:
+        How many came back; those that were not forgotten do not count.
+
+    Raises:
+        MemoryNotFoundError: This tenant has one of them not; none came back.
+    """
+    return await _change_all(_RESTORE, memories)
+
+
+async def forget_where(**conditions: Unpack[Conditions]) -> int:
+    """Forget all memories that fulfil all conditions.
+
+    Args:
+        **conditions: Which ones, see :class:`memory_guild.memories.conditions.Conditions`; at least one.
+
+    Returns:
+        How many are forgotten from now on.
+
+    Raises:
+        InvalidInputError: There is no condition, or one that cannot be used; nothing was forgotten.
+    """
+    if not narrows(conditions):
+        raise InvalidInputError("conditions", "are missing; without one, every memory of the tenant would be forgotten")
+    return len(await _FORGET_MATCHING.fetch(*condition_arguments(current_tenant(), conditions)))
+
+
+async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> int:
+    """Delete for good what was forgotten long ago, with all its embeddings and edges.
+
+    Args:
+        older_than: Since when, or for how long, a memory must have been forgotten; ``timedelta(0)`` for all of them.
+        batch_size: How many to delete with one statement, 1 to 10,000.
+
+    Returns:
+        How many memories were deleted. The scope's end makes it final.
+
+    Raises:
+        InvalidInputError: ``older_than`` is a naive datetime, negative or something else.
+    """
+    check_whole_number("batch_size", batch_size)
+    before = await _moment_of(older_than)
+    purged = 0
+    async for rows in _PURGEABLE.fetch_in_batches(current_tenant(), before, size=batch_size):
+        purged += len(await _PURGE.fetch([row["memory_id"] for row in rows], before))
+    return purged
+
+
+async def _moment_of(older_than: timedelta | datetime) -> datetime:
+    """The moment by the server's clock, which says when memories were forgotten."""
+    if not isinstance(older_than, timedelta):
+        return check_aware("older_than", older_than)
+    if older_than < timedelta(0):
+        raise InvalidInputError("older_than", "must not be negative")
+    row = await _AGO.fetch_row(min(older_than, _LONGEST_AGO))
+    assert row is not None
+    moment: datetime = row["moment"]
+    return moment
+
+
+async def _change_all(change: Statement, memories: tuple[MemoryArgument, ...]) -> int:
+    memory_ids = memory_ids_of("memories", memories)
+    current_tenant()
+    wanted = len(set(memory_ids))
+    there = {row["memory_id"]: row for row in await _LOCK.fetch(memory_ids, wanted)}
+    # Where one was missing from the beginning none was locked; otherwise one that was not is missing since.
+    found = {memory_id: row for memory_id, row in there.items() if row["is_locked"] or len(there) < wanted}
+    if missing := [memory_id for memory_id in memory_ids if memory_id not in found]:
+        raise MemoryNotFoundError(*missing)
+    changed = {row["memory_id"]: row for row in await change.fetch(memory_ids)}
+    _bring_up_to_date(memories, found | changed)
+    return len(changed)
+
+
+def _bring_up_to_date(memories: Iterable[MemoryArgument], rows: Mapping[UUID, asyncpg.Record]) -> None:
+    for memory in memories:
+        if isinstance(memory, MemoryRecord):
+            row = rows[memory.memory_id]
+            memory.is_deleted = row["is_deleted"]
+            memory.deleted_at = row["deleted_at"]
+            memory.updated_at = row["updated_at"]

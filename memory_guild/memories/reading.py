@@ -1,0 +1,189 @@
+"""Reading memories: by id, newest first by conditions, all of them, how many, and with their relations."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncGenerator, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Unpack
+from uuid import UUID
+
+from memory_guild.database.statements import Statement
+from memory_guild.errors import InvalidInputError, MemoryNotFoundError
+from memory_guild.memories.arguments import (
+    MemoryArgument,
+    check_whole_number,
+    current_tenant,
+    memory_id_of,
+    memory_ids_of,
+)
+from memory_guild.memories.conditions import Conditions, condition_arguments
+from memory_guild.memories.newest import BEGINNING, Position, newest
+from memory_guild.memories.relations import checked_relations, memories_with
+from memory_guild.models import MemoryRecord
+from memory_guild.rows import memories_from, model_from
+from memory_guild.types import Relation
+
+_GET = Statement("memories/get_memory")
+_GET_MANY = Statement("memories/get_memories")
+_ALL = Statement("memories/all_memories", planned_for_values=True)
+_COUNT = Statement("memories/count_memories", planned_for_values=True)
+
+_ROWS_AT_ONCE = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class FoundMemories(NamedTuple):
+    """What :func:`get_many` found.
+
+    Attributes:
+        memories: The memories in the order in which they were asked for.
+        missing: The ids that are nobody's in this tenant, or a forgotten memory's, in that order too.
+    """
+
+    memories: list[MemoryRecord]
+    missing: list[UUID]
+
+
+class Page(NamedTuple):
+    """What :func:`find` found.
+
+    Attributes:
+        memories: The memories, newest first.
+        next_cursor: What to give to :func:`find` to go on from here; None where this is all.
+    """
+
+    memories: list[MemoryRecord]
+    next_cursor: str | None
+
+
+async def get(memory: MemoryArgument, *, include_forgotten: bool = False) -> MemoryRecord:
+    """Read a memory.
+
+    Args:
+        memory: Which one.
+        include_forgotten: Whether a forgotten one is found too.
+
+    Raises:
+        MemoryNotFoundError: This tenant has no such memory, or it is forgotten.
+    """
+    memory_id = memory_id_of("memory", memory)
+    current_tenant()
+    row = await _GET.fetch_row(memory_id)
+    if row is None or (row["is_deleted"] and not include_forgotten):
+        raise MemoryNotFoundError(memory_id)
+    return model_from(MemoryRecord, row)
+
+
+async def get_many(
+    memories: Iterable[MemoryArgument], *, include_forgotten: bool = False, relations: Iterable[Relation] = ()
+) -> FoundMemories:
+    """Read several memories, in one statement and one more for each relation.
+
+    Args:
+        memories: Which ones; one that is named twice is returned twice.
+        include_forgotten: Whether forgotten ones are found too.
+        relations: What to read along, such as ``("embeddings", "outgoing_edges")``.
+
+    Raises:
+        InvalidInputError: There is no such relation.
+    """
+    names = checked_relations(relations)
+    memory_ids = memory_ids_of("memories", memories)
+    current_tenant()
+    rows = [row for row in await _GET_MANY.fetch(memory_ids) if include_forgotten or not row["is_deleted"]]
+    found = {memory.memory_id: memory for memory in await memories_with(rows, names)}
+    return FoundMemories(
+        [found[memory_id] for memory_id in memory_ids if memory_id in found],
+        [memory_id for memory_id in memory_ids if memory_id not in found],
+    )
+
+
+async def live_memories(memory_ids: list[UUID]) -> dict[UUID, MemoryRecord]:
+    """Those of the memories that are there and not forgotten, by their ids."""
+    rows = await _GET_MANY.fetch(memory_ids)
+    return {memory.memory_id: memory for memory in memories_from(rows) if not memory.is_deleted}
+
+
+async def find(
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
+    relations: Iterable[Relation] = (),
+    **conditions: Unpack[Conditions],
+) -> Page:
+    """Find the newest memories that fulfil all conditions: by ``created_at``, then by id, both descending.
+
+    Memories without a ``created_at`` come last.
+
+    Args:
+        limit: How many at the most, 1 to 10,000.
+        cursor: The ``next_cursor`` of a page; what is stored in between neither repeats nor skips a memory.
+        relations: What to read along, one statement each, such as ``("embeddings", "outgoing_edges")``.
+        **conditions: Which ones, see :class:`memory_guild.memories.conditions.Conditions`.
+
+    Raises:
+        InvalidInputError: A condition is unknown or cannot be used, or the cursor is none of ours.
+    """
+    names = checked_relations(relations)
+    check_whole_number("limit", limit)
+    before = BEGINNING if cursor is None else _read_cursor(cursor)
+    rows = await newest(condition_arguments(current_tenant(), conditions), before, limit + 1)
+    memories = await memories_with(rows[:limit], names)
+    return Page(memories, _cursor_after(memories[-1]) if len(rows) > limit else None)
+
+
+async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRecord, None]:
+    """All memories that fulfil all conditions, in the order of :func:`find`, a few hundred in memory at a time.
+
+    They are as they were when the iteration began, whatever is stored or forgotten meanwhile, also in the loop.
+
+    Args:
+        **conditions: Which ones, see :class:`memory_guild.memories.conditions.Conditions`.
+
+    Raises:
+        InvalidInputError: A condition is unknown or cannot be used.
+    """
+    arguments = condition_arguments(current_tenant(), conditions)
+    async for rows in _ALL.fetch_in_batches(*arguments, size=_ROWS_AT_ONCE):
+        for memory in memories_from(rows):
+            yield memory
+
+
+async def count(**conditions: Unpack[Conditions]) -> int:
+    """How many memories fulfil all conditions; exact.
+
+    Args:
+        **conditions: Which ones, see :class:`memory_guild.memories.conditions.Conditions`.
+
+    Raises:
+        InvalidInputError: A condition is unknown or cannot be used.
+    """
+    row = await _COUNT.fetch_row(*condition_arguments(current_tenant(), conditions))
+    assert row is not None
+    number: int = row["count"]
+    return number
+
+
+def _cursor_after(memory: MemoryRecord) -> str:
+    """Where a memory stands in the order: the microseconds of its time, nothing where it has none, and its id."""
+    moment = b""
+    if memory.created_at is not None:
+        # Infinity, the driver's answer to datetime.max, comes back without a time zone.
+        moment = ((memory.created_at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
+    return base64.urlsafe_b64encode(moment + memory.memory_id.bytes).decode()
+
+
+def _read_cursor(cursor: str) -> Position:
+    try:
+        position = base64.b64decode(cursor, altchars=b"-_", validate=True)
+        moment, memory_id = position[:-16], UUID(bytes=position[-16:])
+        if not moment:
+            return None, memory_id
+        if len(moment) != 8:
+            raise ValueError
+        return _EPOCH + int.from_bytes(moment, signed=True) * _MICROSECOND, memory_id
+    except (TypeError, ValueError, OverflowError, binascii.Error):
+        raise InvalidInputError("cursor", "is none; give the next_cursor of a page, or leave it out") from None

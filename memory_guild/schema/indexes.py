@@ -1,0 +1,234 @@
+"""Indexes that an operator may add to the specification's own, each for a list that the specification has no index for.
+
+They are built concurrently: agents keep reading and writing. Each costs every write a little, which is why nothing
+creates them by itself. Their comment begins with ``deliberate:``, so that ``validate`` tells them from a mistake.
+
+There is none on ``metadata``. Under row-level security an operator may look at rows before the policy has hidden the
+strangers' only if it is leakproof, and none of jsonb's is. EXPLAIN on PostgreSQL 15 to 18: with a GIN index of either
+class, ``metadata @> …`` in a tenant's scope goes without it, even with ``enable_seqscan = off``, while a superuser's
+same query uses it. The index would cost every write and serve no agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+import asyncpg
+
+from memory_guild.database.connecting import connect, settings_for
+from memory_guild.database.engine import client
+from memory_guild.database.migrations import check_migrations
+from memory_guild.database.sqlstate import translate
+from memory_guild.database.statements import statement
+from memory_guild.errors import (
+    InvalidInputError,
+    PermissionDeniedError,
+    SchemaError,
+    SettingsError,
+    StatementCanceledError,
+)
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+
+_SECONDS_BETWEEN_ATTEMPTS = 0.5
+
+State: TypeAlias = Literal["missing", "invalid", "unmarked", "valid", "different"]
+Outcome: TypeAlias = Literal["created", "repaired", "marked", "kept", "dropped", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalIndex:
+    """An index that may be added, and what is missing until it is complete.
+
+    Attributes:
+        name: Its name in the catalog.
+        purpose: The reads that it is for.
+        state: ``missing``; ``invalid``, left by a build or drop that was interrupted, or being built at this moment;
+            ``unmarked``, usable but without the comment that tells ``validate`` that it is wanted; ``valid``;
+            ``different``, where something else has the name.
+        statements: What :func:`create` would run, in order, each outside a transaction; empty where nothing is to do.
+        drop_statement: What :func:`drop` would run.
+    """
+
+    name: str
+    purpose: str
+    state: State
+    statements: tuple[str, ...]
+    drop_statement: str
+
+
+class IndexChange(NamedTuple):
+    """What was done about one index.
+
+    Attributes:
+        name: The index.
+        outcome: ``created``; ``repaired``, dropped and built again because it was invalid; ``marked`` with the comment
+            that it lacked; ``kept``, as nothing was to do; ``dropped``; ``absent``, as it was not there to be dropped.
+    """
+
+    name: str
+    outcome: Outcome
+
+
+_CREATED: dict[State, Outcome] = {
+    "missing": "created",
+    "invalid": "repaired",
+    "unmarked": "marked",
+    "valid": "kept",
+}
+
+
+def _no_progress(change: IndexChange) -> None:
+    """Nobody asked to hear of it before the end."""
+
+
+async def recommend(
+    database_url: str | None = None, *, schema: str | None = None, names: Collection[str] = ()
+) -> list[OptionalIndex]:
+    """The indexes that may be added, their state and their statements; nothing is changed.
+
+    Args:
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
+        names: Which indexes; all of them where it is empty.
+
+    Raises:
+        InvalidInputError: No index has one of the names.
+        MigrationsPendingError: The tables are missing, or older than this code.
+        ConnectionFailedError: The server cannot be used.
+    """
+    async with _session(database_url, schema) as connection:
+        return await _look(connection, names)
+
+
+async def create(
+    database_url: str | None = None,
+    *,
+    schema: str | None = None,
+    names: Collection[str] = (),
+    progress: Callable[[IndexChange], None] = _no_progress,
+) -> list[IndexChange]:
+    """Build the indexes that are missing, one after the other, while agents go on reading and writing.
+
+    What an interrupted build has left is dropped and built again. Safe to call from several processes at once: the
+    others wait, and find nothing left to do. A build waits for the transactions that are open when it begins.
+
+    Args:
+        database_url: The server itself, no pooler; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the
+            embedded one. The login must own the tables.
+        schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
+        names: Which indexes; all of them where it is empty.
+        progress: Called after each index: one build may take long, and the next may fail.
+
+    Returns:
+        What was done, index by index.
+
+    Raises:
+        InvalidInputError: No index has one of the names; nothing was built.
+        SchemaError: Something else has one of the names, or the server is read-only; nothing was built.
+        PermissionDeniedError: The login does not own the tables.
+        StatementCanceledError: Somebody canceled a build; call this again.
+        SettingsError: ``MEMORY_GUILD_POOLER`` is set.
+        MigrationsPendingError: The tables are missing, or older than this code.
+        ConnectionFailedError: The server cannot be used.
+    """
+    async with _alone(database_url, schema) as connection:
+        changes = []
+        for index in await _ours(connection, names):
+            for text in index.statements:
+                await connection.execute(text)
+            changes.append(IndexChange(index.name, _CREATED[index.state]))
+            progress(changes[-1])
+        return changes
+
+
+async def drop(
+    database_url: str | None = None,
+    *,
+    schema: str | None = None,
+    names: Collection[str] = (),
+    progress: Callable[[IndexChange], None] = _no_progress,
+) -> list[IndexChange]:
+    """Drop the indexes that are there, one after the other, while agents go on reading and writing.
+
+    Arguments and errors are those of :func:`create`.
+
+    Returns:
+        What was done, index by index.
+    """
+    async with _alone(database_url, schema) as connection:
+        changes = []
+        for index in await _ours(connection, names):
+            await connection.execute(index.drop_statement)
+            changes.append(IndexChange(index.name, "absent" if index.state == "missing" else "dropped"))
+            progress(changes[-1])
+        return changes
+
+
+@asynccontextmanager
+async def _session(database_url: str | None, schema: str | None) -> AsyncIterator[Connection]:
+    # Not check_schema: it also asks whether the login may open scopes, which the tables' owner need not.
+    async with connect(database_url, schema=schema, check_schema=False):
+        await check_migrations()
+        async with client().dedicated_connection() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def _alone(database_url: str | None, schema: str | None) -> AsyncIterator[Connection]:
+    """A session that no time limit stops, and the only one that builds or drops indexes in this schema."""
+    if settings_for(database_url).pooler:
+        raise SettingsError(
+            "MEMORY_GUILD_POOLER",
+            "is set, but building an index needs a session of its own; unset it, and connect to the server itself",
+        )
+    async with _session(database_url, schema) as connection:
+        with _explained():
+            await connection.execute(statement("schema/indexes_patience"))
+            turn = statement("schema/indexes_turn")
+            while not await connection.fetchval(turn, client().settings.schema):  # noqa: ASYNC110 - what others do
+                await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+            yield connection
+
+
+async def _look(connection: Connection, names: Collection[str]) -> list[OptionalIndex]:
+    rows = await connection.fetch(statement("schema/optional_indexes"), client().settings.schema)
+    indexes = [OptionalIndex(**{**row, "statements": tuple(row["statements"])}) for row in rows]
+    known = [index.name for index in indexes]
+    if unknown := [name for name in names if name not in known]:
+        raise InvalidInputError("names", f"no index is called {unknown[0]!r}; there are {', '.join(known)}")
+    return [index for index in indexes if not names or index.name in names]
+
+
+async def _ours(connection: Connection, names: Collection[str]) -> list[OptionalIndex]:
+    indexes = await _look(connection, names)
+    for index in indexes:
+        if index.state == "different":
+            raise SchemaError(f"something else has the name {index.name} in this schema; rename or drop it yourself")
+    return indexes
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise PermissionDeniedError(
+            f"this login may not build or drop indexes here ({error.message}); do it as the login that runs"
+            " `memory-guild upgrade`, which owns the tables, or let a DBA run the statements of `indexes recommend`"
+        ) from None
+    except asyncpg.QueryCanceledError:
+        raise StatementCanceledError(
+            "somebody canceled the statement; run it again, it repairs what an interrupted build has left"
+        ) from None
+    except asyncpg.ReadOnlySQLTransactionError:
+        raise SchemaError("this server or login is read-only; connect to the primary") from None
+    except asyncpg.PostgresError as error:
+        if (ours := translate(error)) is not None:
+            raise ours from None
+        raise

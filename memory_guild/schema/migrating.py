@@ -1,0 +1,49 @@
+"""Upgrading the database to the code's migrations, through Aerich, one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aerich import Command
+
+from memory_guild.database.connecting import connect, settings_for
+from memory_guild.database.engine import client
+from memory_guild.database.migrations import applied_migrations, known_migrations, migrations_folder
+from memory_guild.database.statements import statement
+from memory_guild.errors import SchemaTooNewError
+
+_SECONDS_BETWEEN_ATTEMPTS = 0.1
+
+
+async def upgrade(database_url: str | None = None, *, schema: str | None = None) -> list[str]:
+    """Apply the migrations that the database lacks, each in a transaction of its own.
+
+    Safe to call from several processes at once: one applies them, the others wait and find nothing left to do.
+
+    Args:
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that holds the tables, created where it is missing; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Returns:
+        The names of the migrations that this call applied, in order.
+
+    Raises:
+        SchemaTooNewError: The database has migrations that this code does not know; nothing was changed.
+        ConnectionFailedError: The server cannot be used.
+    """
+    async with (
+        connect(database_url, schema=schema, check_schema=False),
+        client().dedicated_connection() as lock,
+        lock.transaction(),
+    ):
+        # The lock's own connection: a migration that fails, or commits, must not let go of it.
+        await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+        while not await lock.fetchval(statement("schema/upgrade_lock")):  # noqa: ASYNC110 - another process ends it
+            await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+        if unknown := [name for name in await applied_migrations() if name not in known_migrations()]:
+            raise SchemaTooNewError(unknown)
+        command = Command(
+            settings_for(database_url, schema=schema).tortoise_config(), location=str(migrations_folder())
+        )
+        await command.init()
+        return await command.upgrade()

@@ -1,0 +1,1 @@
+"""Memories into the database and out of it, as files."""

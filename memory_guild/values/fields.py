@@ -1,0 +1,241 @@
+"""Tortoise fields that apply the package's checks, so that a bad value fails with our error and before any statement.
+
+Each is a Tortoise field with the same column type; Aerich and the serializers see nothing unusual. Where a CHECK of the
+schema guards the column, the field carries its SQL fragment as ``check``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from tortoise import Model, fields
+from tortoise.fields.data import CharEnumFieldInstance
+from tortoise.migrations.constraints import CheckConstraint
+
+from memory_guild.errors import CheckError, InvalidInputError
+from memory_guild.settings import content_max_bytes
+from memory_guild.types import CHOICE_MAX_LENGTH
+from memory_guild.values.checks import (
+    check_aware,
+    check_content,
+    check_length,
+    check_name,
+    check_text,
+    check_uuid,
+    encode_json,
+    encode_json_object,
+)
+
+_Owner: TypeAlias = type[Model] | Model
+
+
+def missing_value(field: fields.Field[Any]) -> CheckError:
+    """The error for None where the column is NOT NULL: the one that the database's own refusal becomes."""
+    return CheckError(
+        field.source_field or field.model_field_name,
+        "is required and cannot be None",
+        table=field.model._meta.db_table,
+        sqlstate="23502",
+    )
+
+
+def _text_as_given(field: fields.Field[Any], value: Any) -> str | None:
+    """The text as it is: Tortoise would store ``str(value)``, the number 5 as "5" and bytes as their repr."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidInputError(field.model_field_name, f"must be a str, not {type(value).__name__}")
+    return value
+
+
+class IdField(fields.UUIDField[UUID]):
+    """A UUID; text is accepted where it spells one."""
+
+    def to_python_value(self, value: Any) -> UUID | None:
+        """The value as a UUID."""
+        return None if value is None else check_uuid(self.model_field_name, value)
+
+    def to_db_value(self, value: Any, instance: _Owner) -> Any:
+        """The value as asyncpg takes it: a UUID needs no text in between."""
+        return None if value is None else check_uuid(self.model_field_name, value)
+
+
+class NameField(fields.CharField[str]):
+    """A name or identifier: 1 to ``max_length`` characters."""
+
+    skip_to_python_if_native = True
+    to_python_value = _text_as_given
+
+    @property
+    def constraints(self) -> dict[str, int]:
+        """The lengths, for the serializers."""
+        return {"min_length": 1, "max_length": self.max_length}
+
+    def to_db_value(self, value: Any, instance: _Owner) -> str:
+        """The checked name."""
+        if value is None:
+            raise missing_value(self)
+        return check_name(self.model_field_name, value, self.max_length)
+
+
+class HashField(fields.CharField[str]):
+    """A content hash, as given or as computed from the text."""
+
+    skip_to_python_if_native = True
+    to_python_value = _text_as_given
+
+    def to_db_value(self, value: Any, instance: _Owner) -> str:
+        """The checked hash."""
+        if value is None:
+            raise missing_value(self)
+        return check_length(self.model_field_name, check_text(self.model_field_name, value), self.max_length)
+
+
+class ContentField(fields.TextField):
+    """The text of a memory, stored as given, within the configured limit."""
+
+    skip_to_python_if_native = True
+    to_python_value = _text_as_given
+
+    def to_db_value(self, value: Any, instance: _Owner) -> str:
+        """The checked text."""
+        if value is None:
+            raise missing_value(self)
+        return check_content(self.model_field_name, value, content_max_bytes())
+
+
+class NullableTextField(fields.TextField):
+    """Text that may be missing."""
+
+    skip_to_python_if_native = True
+    to_python_value = _text_as_given
+
+    def to_db_value(self, value: Any, instance: _Owner) -> str | None:
+        """The checked text."""
+        return None if value is None else check_text(self.model_field_name, value)
+
+
+class JsonObjectField(fields.JSONField[dict[str, Any]]):
+    """A JSON object."""
+
+    field_type = dict
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(encoder=encode_json, decoder=json.loads, **kwargs)
+
+    def to_python_value(self, value: Any) -> Any:
+        """The object; the driver gives its JSON text."""
+        return json.loads(value) if isinstance(value, str) else value
+
+    def to_db_value(self, value: Any, instance: _Owner) -> str | None:
+        """The JSON text of the checked object."""
+        if value is None:
+            if self.null:
+                return None
+            raise missing_value(self)
+        return encode_json_object(self.model_field_name, value)
+
+
+class FlagField(fields.BooleanField[bool | None]):
+    """True, False or nothing; a word is not taken for one of them."""
+
+    def to_python_value(self, value: Any) -> bool | None:
+        """The checked flag."""
+        if value is not None and not isinstance(value, bool):
+            raise InvalidInputError(self.model_field_name, f"must be a bool, not {type(value).__name__}")
+        return value
+
+    def to_db_value(self, value: Any, instance: _Owner) -> bool | None:
+        """The checked flag."""
+        return self.to_python_value(value)
+
+
+class TimestampField(fields.DatetimeField[datetime | None]):
+    """A point in time. What the driver returns is aware already and needs no conversion."""
+
+    skip_to_python_if_native = True
+
+    def to_python_value(self, value: Any) -> datetime | None:
+        """The value as an aware datetime; ISO 8601 text is accepted when it has an offset."""
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                raise InvalidInputError(self.model_field_name, "is not an ISO 8601 date and time") from None
+        return None if value is None else check_aware(self.model_field_name, value)
+
+    def to_db_value(self, value: Any, instance: _Owner) -> Any:
+        """The checked point in time."""
+        return self.to_python_value(value)
+
+
+class ChoiceField(CharEnumFieldInstance):
+    """One value of a closed list: an enum in Python, a CHECK in the database.
+
+    Args:
+        enum_type: The list; its members compare equal to their text.
+        check: The CHECK that says the same in SQL.
+        description: What the column means.
+    """
+
+    def __init__(self, enum_type: type[StrEnum], *, check: CheckConstraint, description: str) -> None:
+        super().__init__(enum_type, description=description, max_length=CHOICE_MAX_LENGTH)
+        self.choices = enum_type
+        self.check = check
+
+    def to_python_value(self, value: Any) -> StrEnum | None:
+        """The member of the enum."""
+        if value is None:
+            return None
+        try:
+            return self.choices(value)
+        except ValueError:
+            allowed = ", ".join(self.choices)
+            raise CheckError(
+                self.model_field_name,
+                f"is not one of: {allowed}",
+                constraint=self.check.name,
+                table=self.model._meta.db_table,
+            ) from None
+
+    def to_db_value(self, value: Any, instance: _Owner) -> str:
+        """The text of the member."""
+        if value is None:
+            raise missing_value(self)
+        return str(self.to_python_value(value))
+
+
+class ConfidenceField(fields.FloatField[float | None]):
+    """A number from 0 to 1, or nothing."""
+
+    skip_to_python_if_native = True
+
+    def __init__(self, *, check: CheckConstraint, description: str) -> None:
+        super().__init__(null=True, description=description)
+        self.check = check
+
+    @property
+    def constraints(self) -> dict[str, int]:
+        """The bounds, for the serializers."""
+        return {"ge": 0, "le": 1}
+
+    def to_python_value(self, value: Any) -> float | None:
+        """The checked number; NaN is refused, as the CHECK refuses it."""
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InvalidInputError(self.model_field_name, f"must be a number, not {type(value).__name__}")
+        if not 0 <= value <= 1:
+            raise CheckError(
+                self.model_field_name,
+                "must be between 0 and 1",
+                constraint=self.check.name,
+                table=self.model._meta.db_table,
+            )
+        return float(value)
+
+    def to_db_value(self, value: Any, instance: _Owner) -> float | None:
+        """The checked number."""
+        return self.to_python_value(value)
