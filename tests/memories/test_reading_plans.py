@@ -148,8 +148,8 @@ async def test_relations_are_read_by_index(unequal: None, tenant_id: str, number
         literal = "{" + ",".join(map(str, memory_ids)) + "}"
         for relation, index in RELATIONS.items():
             for plan in (
-                await plan_of(scope, f"{relation}_of_memories", memory_ids),
-                await kept_plan_of(scope, f"{relation}_of_memories", literal),
+                await plan_of(scope, f"memories/{relation}_of_memories", memory_ids),
+                await kept_plan_of(scope, f"memories/{relation}_of_memories", literal),
             ):
                 assert re.search(index, plan), plan
                 assert "Seq Scan" not in plan

@@ -73,7 +73,7 @@ def test_migration_runs_in_a_transaction_and_can_be_undone(path: Path) -> None:
 
 
 def test_first_migration_has_the_specification_word_for_word() -> None:
-    specification = files("memory_guild").joinpath("sql", "specification.sql").read_text(encoding="utf-8")
+    specification = files("memory_guild").joinpath("schema", "sql", "specification.sql").read_text(encoding="utf-8")
 
     assert specification.strip() in script(FIRST, "upgrade")
 

@@ -17,6 +17,6 @@ AGREED = Path(os.environ.get("MEMORY_GUILD_SPEC") or _BESIDE_THE_REPOSITORY)
     not AGREED.is_file(), reason=f"{AGREED} does not exist; name the agreed specification in MEMORY_GUILD_SPEC"
 )
 def test_packaged_specification_is_the_agreed_one() -> None:
-    packaged = files("memory_guild").joinpath("sql", "specification.sql").read_bytes()
+    packaged = files("memory_guild").joinpath("schema", "sql", "specification.sql").read_bytes()
 
     assert packaged == AGREED.read_bytes()
