@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -18,7 +17,7 @@ MemoryArgument: TypeAlias = MemoryRecord | UUID | str
 MAX_LIMIT = 10_000
 """The most memories that one call returns; ``find_all`` and ``find``'s cursor go on from there."""
 
-_Enum = TypeVar("_Enum", bound=StrEnum)
+_Choice = TypeVar("_Choice", bound=str)
 _Value = TypeVar("_Value")
 
 
@@ -82,12 +81,12 @@ def optional_name(field: str, value: str | None) -> str | None:
     return None if value is None else check_name(field, value)
 
 
-def check_choice(field: str, value: Any, choices: type[_Enum]) -> _Enum:
-    """A member of the enum, or its text."""
-    try:
-        return choices(value)
-    except ValueError:
-        raise InvalidInputError(field, f"is not one of: {', '.join(choices)}") from None
+def check_choice(field: str, value: object, choices: Iterable[_Choice]) -> _Choice:
+    """One of a few choices, given as an enum or as the values of a ``Literal``: ``get_args(OnForgotten)``."""
+    known = tuple(choices)
+    if not isinstance(value, str) or value not in known:
+        raise InvalidInputError(field, f"must be one of: {', '.join(known)}")
+    return known[known.index(value)]
 
 
 def check_whole_number(field: str, value: int, *, largest: int = MAX_LIMIT) -> int:

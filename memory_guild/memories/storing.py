@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
@@ -13,7 +13,7 @@ from memory_guild.errors import (
     InvalidInputError,
     TransactionConflictError,
 )
-from memory_guild.memories.arguments import tenant_of
+from memory_guild.memories.arguments import check_choice, tenant_of
 from memory_guild.memories.bulk import BulkStore, OnForgotten
 from memory_guild.memories.drafts import Drafter, Item
 from memory_guild.memories.report import StoreReport
@@ -21,6 +21,9 @@ from memory_guild.models import MemoryRecord
 from memory_guild.rows import model_from
 from memory_guild.tenancy import ATTEMPTS
 from memory_guild.types import SourceType, StoreOutcome
+
+OnError: TypeAlias = Literal["raise", "report"]
+"""What to do at an item that cannot be stored: raise its error and store nothing, or report it and go on."""
 
 _REMEMBER = Statement("memories/remember_memory")
 
@@ -63,7 +66,7 @@ async def remember(
         InvalidInputError: A value cannot be stored; nothing was sent.
         TransactionConflictError: The scope and another one wait for each other's memories; run the scope again.
     """
-    _check_one_of("on_forgotten", on_forgotten, "restore", "keep", "raise")
+    check_choice("on_forgotten", on_forgotten, get_args(OnForgotten))
     scope = current_scope()
     tenant_id = tenant_of(scope)
     draft = Drafter(tenant_id, scope.agent_id).draft(content_text, source_type, metadata, agent_id)
@@ -94,7 +97,7 @@ async def remember_many(
     items: Iterable[Item] | AsyncIterable[Item],
     *,
     on_forgotten: OnForgotten = "restore",
-    on_error: Literal["raise", "report"] = "raise",
+    on_error: OnError = "raise",
     progress: Callable[[int], None] | None = None,
 ) -> StoreReport:
     """Store a stream of memories, each once for each agent, in bounded memory: all of them become one with the scope.
@@ -122,16 +125,11 @@ async def remember_many(
         HashCollisionError: Two different texts of an agent have one hash.
         TransactionConflictError: Others were in the way each time; nothing was stored.
     """
-    _check_one_of("on_forgotten", on_forgotten, "restore", "keep", "raise")
-    _check_one_of("on_error", on_error, "raise", "report")
+    check_choice("on_forgotten", on_forgotten, get_args(OnForgotten))
+    check_choice("on_error", on_error, get_args(OnError))
     if not isinstance(items, (Iterable, AsyncIterable)):
         raise InvalidInputError("items", f"must be iterable, which {type(items).__name__} is not")
     scope = current_scope()
     tenant_id = tenant_of(scope)
     drafter = Drafter(tenant_id, scope.agent_id)
     return await BulkStore(tenant_id, drafter, on_forgotten, on_error == "report", progress).store(items)
-
-
-def _check_one_of(field: str, value: str, *choices: str) -> None:
-    if value not in choices:
-        raise InvalidInputError(field, f"must be one of: {', '.join(choices)}")
