@@ -122,3 +122,8 @@ class Statement:
         """Run it in the current scope; its row, or None."""
         rows = await self.fetch(*arguments)
         return rows[0] if rows else None
+
+    async def fetch_only_row(self, *arguments: Any) -> asyncpg.Record:
+        """Run a statement that always has one row; the row."""
+        (row,) = await self.fetch(*arguments)
+        return row
