@@ -11,7 +11,6 @@ from tortoise.exceptions import OperationalError
 from tortoise.transactions import in_transaction
 
 from memory_guild.database.scope import Scope
-from memory_guild.database.statements import Statement
 from memory_guild.errors import ScopeAbortedError, ServerUnreachableError, StatementCanceledError
 from memory_guild.memories.reading import count, find, find_all, get, get_many
 from memory_guild.memories.relations import fetch_relations
@@ -31,9 +30,6 @@ from tests.tenancy.two_tenants import ACME_1, ACME_2, ROWS
 if TYPE_CHECKING:
     from tests.memories.reading import Connection
 
-CONDITIONS_BEGIN = "tenant_id = $1::varchar"
-CONDITIONS_END = "END IS NOT TRUE\n))"
-WITH_CONDITIONS = ("walk_newest", "sort_newest", "all", "count", "forget_matching")
 UNUSUAL = """
 UPDATE memory_records SET metadata = '{"page": 3.5, "tags": ["a", {"b": null}], "größe": "😀"}'
 WHERE memory_id = '00000000-0000-0000-0000-0000000000a1';
@@ -48,19 +44,6 @@ WHERE source_memory_id = '00000000-0000-0000-0000-0000000000a1';
 async def rows(database: str) -> None:
     """Connected to a database of two tenants, some of whose columns are unusual."""
     await run_statement(database, ROWS + UNUSUAL)
-
-
-def conditions_of(name: str) -> str:
-    """The lines of a statement that hold the conditions, without their indentation."""
-    lines = "\n".join(line.strip() for line in Statement(f"memories/{name}_memories").text.splitlines())
-    begin = lines.index(CONDITIONS_BEGIN)
-    return lines[begin : lines.index(CONDITIONS_END, begin) + len(CONDITIONS_END)]
-
-
-@pytest.mark.parametrize("name", WITH_CONDITIONS[1:])
-def test_all_statements_with_conditions_have_the_same_ones(name: str) -> None:
-    assert conditions_of(name) == conditions_of(WITH_CONDITIONS[0])
-    assert "$9::boolean" in conditions_of(name)
 
 
 @pytest.mark.parametrize("memory_id", [ACME_1, ACME_2])

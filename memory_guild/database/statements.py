@@ -12,12 +12,23 @@ import asyncpg
 from memory_guild.database.scope import current_scope
 from memory_guild.database.sqlstate import translate
 
+_INCLUDE = "FROM include."
+
 
 @cache
 def statement(name: str) -> str:
-    """The text of a statement; that of ``graph/traverse_memories`` is in ``graph/sql/traverse_memories.sql``."""
+    """The text of a statement; that of ``graph/traverse_memories`` is in ``graph/sql/traverse_memories.sql``.
+
+    ``FROM include.NAME AS alias`` selects from another statement of the package: its text is put there as a subquery.
+    """
     package, _, file = name.partition("/")
-    return files("memory_guild").joinpath(package, "sql", f"{file}.sql").read_text(encoding="utf-8")
+    text = files("memory_guild").joinpath(package, "sql", f"{file}.sql").read_text(encoding="utf-8")
+    before, *includes = text.split(_INCLUDE)
+    for include in includes:
+        included, _, after = include.partition(" ")
+        subquery = statement(f"{package}/{included}").rstrip().removesuffix(";")
+        before += f"FROM (\n{subquery}\n) {after}"
+    return before
 
 
 class Stage(NamedTuple):

@@ -88,8 +88,7 @@ class BulkStore:
     async def store(self, items: Iterable[Item] | AsyncIterable[Item]) -> StoreReport:
         """Store all items, in a nested scope that is undone and begun anew where others are in the way."""
         source = Items(items)
-        row = await _BEGIN.fetch_row()
-        assert row is not None
+        row = await _BEGIN.fetch_only_row()
         self._moment: datetime = row["moment"]
         self._may_stage: bool = row["may_stage"]
         try:

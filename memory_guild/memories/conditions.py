@@ -1,6 +1,6 @@
-"""Conditions on memories: which ones to find, count or forget, as the arguments of one fixed statement.
+"""Conditions on memories: which ones to find, count or forget.
 
-All statements that take conditions carry the same lines of SQL for them; a test holds them equal.
+They become the arguments of ``sql/matching_memories.sql``, which every statement with conditions includes.
 """
 
 from __future__ import annotations
@@ -42,38 +42,65 @@ class Conditions(TypedDict, total=False):
     include_forgotten: bool
 
 
+class ConditionArguments(NamedTuple):
+    """Checked conditions of one tenant, in the order of the arguments $1 to $9 of ``sql/matching_memories.sql``.
+
+    Attributes:
+        tenant_id: The tenant.
+        agent_id: The agent; None for any.
+        source_types: The source types; None for any.
+        created_from: The earliest ``created_at``, in UTC; None for no limit.
+        created_before: The first ``created_at`` that is too late, in UTC; None for no limit.
+        metadata_keys: The keys that the conditions on metadata are about; one key can have several.
+        metadata_operators: The operator of each of these conditions.
+        metadata_operands: What each of them compares with, as JSON text.
+        include_forgotten: Whether forgotten memories match too.
+    """
+
+    tenant_id: str
+    agent_id: str | None
+    source_types: tuple[str, ...] | None
+    created_from: datetime | None
+    created_before: datetime | None
+    metadata_keys: tuple[str, ...]
+    metadata_operators: tuple[str, ...]
+    metadata_operands: tuple[str, ...]
+    include_forgotten: bool
+
+
 class _MetadataCondition(NamedTuple):
     key: str
     operator: str
-    value: Any
+    operand: Any
 
 
-def condition_arguments(tenant_id: str, conditions: Conditions) -> list[Any]:
-    """The arguments $1 to $9 of a statement that takes conditions.
+def condition_arguments(tenant_id: str, conditions: Conditions) -> ConditionArguments:
+    """The conditions, checked and encoded.
 
     Raises:
-        InvalidInputError: A condition is unknown or cannot be used; its ``field`` names it.
+        InvalidInputError: A condition is unknown or invalid; ``field`` names it.
     """
     for name in conditions:
         if name not in Conditions.__annotations__:
-            raise InvalidInputError(name, f"is no condition; there are {', '.join(Conditions.__annotations__)}")
+            raise InvalidInputError(name, f"is not a condition; use one of: {', '.join(Conditions.__annotations__)}")
+    source_types = column_values(MemoryRecord, "source_type", conditions.get("source_type"))
     metadata = conditions.get("metadata")
     on_metadata = [] if metadata is None else list(_metadata_conditions(metadata))
-    return [
-        tenant_id,
-        optional_name("agent_id", conditions.get("agent_id")),
-        column_values(MemoryRecord, "source_type", conditions.get("source_type")),
-        _moment("created_from", conditions.get("created_from")),
-        _moment("created_before", conditions.get("created_before")),
-        [condition.key for condition in on_metadata],
-        [condition.operator for condition in on_metadata],
-        [encode_json(condition.value) for condition in on_metadata],
-        bool(conditions.get("include_forgotten", False)),
-    ]
+    return ConditionArguments(
+        tenant_id=tenant_id,
+        agent_id=optional_name("agent_id", conditions.get("agent_id")),
+        source_types=None if source_types is None else tuple(source_types),
+        created_from=_moment("created_from", conditions.get("created_from")),
+        created_before=_moment("created_before", conditions.get("created_before")),
+        metadata_keys=tuple(condition.key for condition in on_metadata),
+        metadata_operators=tuple(condition.operator for condition in on_metadata),
+        metadata_operands=tuple(encode_json(condition.operand) for condition in on_metadata),
+        include_forgotten=bool(conditions.get("include_forgotten", False)),
+    )
 
 
 def narrows(conditions: Conditions) -> bool:
-    """Whether any condition leaves out a memory that is not forgotten."""
+    """Whether any condition could exclude a memory that is not forgotten."""
     return any(value not in (None, {}) for name, value in conditions.items() if name != "include_forgotten")
 
 

@@ -106,8 +106,7 @@ async def _moment_of(older_than: timedelta | datetime) -> datetime:
         return check_aware("older_than", older_than)
     if older_than < timedelta(0):
         raise InvalidInputError("older_than", "must not be negative")
-    row = await _AGO.fetch_row(min(older_than, _LONGEST_AGO))
-    assert row is not None
+    row = await _AGO.fetch_only_row(min(older_than, _LONGEST_AGO))
     moment: datetime = row["moment"]
     return moment
 

@@ -1,17 +1,18 @@
-"""How the newest memories are found, with the specification's indexes or with the one that an operator may add.
+"""Finding the newest memories: walk along an index of ``created_at``, or read the tenant's rows and sort them.
 
-The specification has an index of ``created_at``, which is everybody's. To walk along it is the cheapest way to the
-newest memories of a tenant that stores often, and the dearest one to those of a tenant that stored nothing for long. So
-a walk goes back some hours only, then as far again as what it found lets expect; where that is not enough, the tenant's
-rows are read and sorted. What was enough is where the next call begins, for a minute. With the optional index none of
-this is needed.
+The specification has one index of ``created_at`` for all tenants. A walk along it is the cheapest way to the newest
+memories of a tenant that stores often, and the most expensive one for a tenant that has not stored anything lately. So
+a walk covers a few hours first. If it finds too few memories, a second walk covers as much time as their number
+suggests; if that is not enough either, the tenant's rows are read and sorted. For a minute, the next call begins with
+what was enough. With the optional index none of this is needed.
 """
 
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -19,20 +20,19 @@ import asyncpg
 
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
-
-Position: TypeAlias = tuple[datetime | None, UUID | None]
-"""A place in the order of ``find``: after this ``created_at`` and id. Without a time: among those that have none."""
-
-BEGINNING: Position = (None, None)
-
-_END_OF_DATED: Position = (None, UUID(int=2**128 - 1))
+from memory_guild.memories.conditions import ConditionArguments
+from memory_guild.memories.cursors import BEGINNING, Position
 
 _WALK = Statement("memories/walk_newest_memories", planned_for_values=True)
 _WALK_INDEXED = Statement("memories/walk_newest_memories", planned_for_values=True, along_an_index=True)
 _SORT = Statement("memories/sort_newest_memories", planned_for_values=True)
 _NEWEST_INDEX = Statement("memories/newest_index")
 
-_INCLUDE_FORGOTTEN = 8  # $9 of the conditions
+_END_OF_DATED = Position(None, UUID(int=2**128 - 1))
+"""Before all memories without a ``created_at``."""
+
+_ALL = None  # LIMIT NULL
+_ROWS_AT_ONCE = 500
 
 _FIRST_WINDOW = timedelta(hours=6)
 _WIDEST_WINDOW = 64 * _FIRST_WINDOW
@@ -44,7 +44,7 @@ _Value = TypeVar("_Value")
 
 
 class _Memo(dict[_Key, tuple[float, _Value]]):
-    """What was found out about a pool's database, for a minute."""
+    """What is known about a pool's database, each fact for a minute."""
 
     def recall(self, key: _Key) -> _Value | None:
         """What is known, or None."""
@@ -59,20 +59,27 @@ class _Memo(dict[_Key, tuple[float, _Value]]):
         return value
 
 
+class _Question(NamedTuple):
+    """What determines how far a walk has to go."""
+
+    conditions: ConditionArguments
+    is_first_page: bool
+    number: int
+
+
 known_indexes: WeakKeyDictionary[Any, _Memo[str, bool]] = WeakKeyDictionary()
-"""Whether the index is there, by pool."""
+"""Whether the optional index exists, by pool."""
 
-known_windows: WeakKeyDictionary[Any, _Memo[tuple[Any, ...], timedelta]] = WeakKeyDictionary()
-"""How far a walk had to go, by pool and by what was asked for; zero where it did not lead far enough."""
+known_windows: WeakKeyDictionary[Any, _Memo[_Question, timedelta]] = WeakKeyDictionary()
+"""How much time a walk had to cover, by pool and question; zero if no walk found enough."""
 
 
-async def newest(conditions: list[Any], after: Position, number: int) -> list[asyncpg.Record]:
-    """The newest rows that fulfil the conditions, after a position in the order."""
-    moment, memory_id = after
-    if moment is None and memory_id is not None:
+async def newest(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
+    """The newest matching rows after a position, at most ``number`` of them."""
+    if after.created_at is None and after.memory_id is not None:
         return await _SORT.fetch(*conditions, *after, number)
-    # The index leaves the forgotten out: to walk with them would be along everybody's memories.
-    if not conditions[_INCLUDE_FORGOTTEN] and await _are_indexed():
+    # The optional index does not contain forgotten memories: with them, the walk would be along everybody's.
+    if not conditions.include_forgotten and await _are_indexed():
         rows = await _WALK_INDEXED.fetch(*conditions, *after, number, None)
         if len(rows) < number:
             rows += await _SORT.fetch(*conditions, *_END_OF_DATED, number - len(rows))
@@ -80,10 +87,15 @@ async def newest(conditions: list[Any], after: Position, number: int) -> list[as
     return await _walk_or_sort(conditions, after, number)
 
 
-async def _walk_or_sort(conditions: list[Any], after: Position, number: int) -> list[asyncpg.Record]:
+def all_newest(conditions: ConditionArguments) -> AsyncIterator[list[asyncpg.Record]]:
+    """All matching rows, newest first, a few hundred at a time."""
+    return _SORT.fetch_in_batches(*conditions, *BEGINNING, _ALL, size=_ROWS_AT_ONCE)
+
+
+async def _walk_or_sort(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
     windows = known_windows.setdefault(current_scope().transaction.pool, _Memo())
-    asked = (hash(repr(conditions)), after == BEGINNING, number)
-    known = windows.recall(asked)
+    question = _Question(conditions, after == BEGINNING, number)
+    known = windows.recall(question)
     window = _FIRST_WINDOW if known is None else known
     if window:
         rows = await _WALK.fetch(*conditions, *after, number, window)
@@ -92,18 +104,17 @@ async def _walk_or_sort(conditions: list[Any], after: Position, number: int) -> 
             rows = await _WALK.fetch(*conditions, *after, number, window)
         if len(rows) >= number:
             if known != window:
-                windows.keep(asked, window)
+                windows.keep(question, window)
             return rows
-        windows.keep(asked, timedelta(0))
+        windows.keep(question, timedelta(0))
     return await _SORT.fetch(*conditions, *after, number)
 
 
 async def _are_indexed() -> bool:
-    """Whether an operator has added the index; asked once a minute."""
+    """Whether an operator has added the optional index; the server is asked once a minute."""
     indexes = known_indexes.setdefault(current_scope().transaction.pool, _Memo())
     is_usable = indexes.recall("newest")
     if is_usable is None:
-        row = await _NEWEST_INDEX.fetch_row()
-        assert row is not None
+        row = await _NEWEST_INDEX.fetch_only_row()
         is_usable = indexes.keep("newest", row["is_usable"])
     return is_usable

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import AsyncGenerator, Iterable
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Unpack
 from uuid import UUID
 
 from memory_guild.database.statements import Statement
-from memory_guild.errors import InvalidInputError, MemoryNotFoundError
+from memory_guild.errors import MemoryNotFoundError
 from memory_guild.memories.arguments import (
     MemoryArgument,
     check_whole_number,
@@ -19,7 +16,8 @@ from memory_guild.memories.arguments import (
     memory_ids_of,
 )
 from memory_guild.memories.conditions import Conditions, condition_arguments
-from memory_guild.memories.newest import BEGINNING, Position, newest
+from memory_guild.memories.cursors import BEGINNING, cursor_after, read_cursor
+from memory_guild.memories.newest import all_newest, newest
 from memory_guild.memories.relations import checked_relations, memories_with
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import memories_from, model_from
@@ -27,12 +25,7 @@ from memory_guild.types import Relation
 
 _GET = Statement("memories/get_memory")
 _GET_MANY = Statement("memories/get_memories")
-_ALL = Statement("memories/all_memories", planned_for_values=True)
 _COUNT = Statement("memories/count_memories", planned_for_values=True)
-
-_ROWS_AT_ONCE = 500
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class FoundMemories(NamedTuple):
@@ -129,10 +122,10 @@ async def find(
     """
     names = checked_relations(relations)
     check_whole_number("limit", limit)
-    before = BEGINNING if cursor is None else _read_cursor(cursor)
-    rows = await newest(condition_arguments(current_tenant(), conditions), before, limit + 1)
+    after = BEGINNING if cursor is None else read_cursor(cursor)
+    rows = await newest(condition_arguments(current_tenant(), conditions), after, limit + 1)
     memories = await memories_with(rows[:limit], names)
-    return Page(memories, _cursor_after(memories[-1]) if len(rows) > limit else None)
+    return Page(memories, cursor_after(memories[-1]) if len(rows) > limit else None)
 
 
 async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRecord, None]:
@@ -146,8 +139,7 @@ async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRec
     Raises:
         InvalidInputError: A condition is unknown or cannot be used.
     """
-    arguments = condition_arguments(current_tenant(), conditions)
-    async for rows in _ALL.fetch_in_batches(*arguments, size=_ROWS_AT_ONCE):
+    async for rows in all_newest(condition_arguments(current_tenant(), conditions)):
         for memory in memories_from(rows):
             yield memory
 
@@ -161,29 +153,6 @@ async def count(**conditions: Unpack[Conditions]) -> int:
     Raises:
         InvalidInputError: A condition is unknown or cannot be used.
     """
-    row = await _COUNT.fetch_row(*condition_arguments(current_tenant(), conditions))
-    assert row is not None
+    row = await _COUNT.fetch_only_row(*condition_arguments(current_tenant(), conditions))
     number: int = row["count"]
     return number
-
-
-def _cursor_after(memory: MemoryRecord) -> str:
-    """Where a memory stands in the order: the microseconds of its time, nothing where it has none, and its id."""
-    moment = b""
-    if memory.created_at is not None:
-        # Infinity, the driver's answer to datetime.max, comes back without a time zone.
-        moment = ((memory.created_at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
-    return base64.urlsafe_b64encode(moment + memory.memory_id.bytes).decode()
-
-
-def _read_cursor(cursor: str) -> Position:
-    try:
-        position = base64.b64decode(cursor, altchars=b"-_", validate=True)
-        moment, memory_id = position[:-16], UUID(bytes=position[-16:])
-        if not moment:
-            return None, memory_id
-        if len(moment) != 8:
-            raise ValueError
-        return _EPOCH + int.from_bytes(moment, signed=True) * _MICROSECOND, memory_id
-    except (TypeError, ValueError, OverflowError, binascii.Error):
-        raise InvalidInputError("cursor", "is none; give the next_cursor of a page, or leave it out") from None

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tortoise.transactions import in_transaction
 
-from memory_guild.database.statements import Statement
 from memory_guild.errors import ScopeClosedError, TenantNotSetError
 from memory_guild.memories.conditions import condition_arguments
 from memory_guild.memories.forgetting import forget, forget_where, purge
+from memory_guild.memories.newest import all_newest
 from memory_guild.memories.reading import count, find, find_all, get
 from memory_guild.memories.relations import fetch_relations
 from memory_guild.memories.storing import remember
@@ -55,11 +55,8 @@ async def test_all_of_them_newest_first(many: None) -> None:
 async def test_the_server_is_asked_for_some_hundred_at_a_time(many: None, number: int, sizes: list[int]) -> None:
     async with tenant_scope("acme"):
         await MemoryRecord.filter(content_text__in=[str(n) for n in range(number + 1, MANY + 1)]).delete()
-        arguments = condition_arguments("acme", {})
 
-        assert [
-            len(rows) async for rows in Statement("memories/all_memories").fetch_in_batches(*arguments, size=500)
-        ] == sizes
+        assert [len(rows) async for rows in all_newest(condition_arguments("acme", {}))] == sizes
         assert len(await all_texts()) == number
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from memory_guild.database.connecting import connect
 from memory_guild.database.statements import Statement
 from memory_guild.memories import newest
-from memory_guild.memories import reading as lookup
+from memory_guild.memories.cursors import cursor_after
 from memory_guild.memories.forgetting import forget, purge
 from memory_guild.memories.reading import find
 from memory_guild.memories.storing import remember
@@ -260,7 +260,7 @@ async def test_old_ones_by_two_unless_there_is_the_index(past: Connection, url: 
     assert await sent_by_find(limit=4, include_forgotten=True) == [WALK, SORT]
     async with tenant_scope("acme"):
         undated = (await find(limit=6, include_forgotten=True)).memories[-1]
-        assert await sent_by_find(cursor=lookup._cursor_after(undated)) == [SORT]
+        assert await sent_by_find(cursor=cursor_after(undated)) == [SORT]
 
 
 async def test_pages_after_each_other_are_near_each_other(past: Connection) -> None:

@@ -16,8 +16,8 @@ from asyncpg.connection import LoggedQuery
 from memory_guild.database.connecting import connect
 from memory_guild.database.scope import Scope
 from memory_guild.database.statements import Statement
-from memory_guild.memories import reading as lookup
 from memory_guild.memories.conditions import condition_arguments
+from memory_guild.memories.cursors import cursor_after
 from memory_guild.memories.reading import count, find, get, get_many
 from memory_guild.memories.relations import fetch_relations
 from memory_guild.models import MemoryRecord
@@ -201,14 +201,26 @@ async def test_sorting_never_walks_along_everyones_memories(unequal: None, tenan
         )
 
 
-@pytest.mark.parametrize("name", ["memories/all_memories", "memories/count_memories"])
-async def test_a_tiny_tenant_is_not_searched_among_everyones(unequal: None, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "more"), [("memories/sort_newest_memories", (*NO_CURSOR, None)), ("memories/count_memories", ())]
+)
+async def test_a_tiny_tenant_is_not_searched_among_everyones(unequal: None, name: str, more: tuple[None, ...]) -> None:
     async with tenant_scope("tiny") as scope:
-        plan = await plan_of(scope, name, *lists("tiny"))
-        _, pages = await pages_read(scope, name, *lists("tiny"))
+        plan = await plan_of(scope, name, *lists("tiny", *more))
+        _, pages = await pages_read(scope, name, *lists("tiny", *more))
 
     assert "Seq Scan" not in plan
     assert pages < 50
+
+
+async def test_what_is_forgotten_by_conditions_is_locked_first(unequal: None) -> None:
+    """The included conditions are merged into the subquery that locks, in the order of the ids."""
+    async with tenant_scope("tiny") as scope:
+        plan = await plan_of(scope, "memories/forget_matching_memories", *lists("tiny", agent_id="agent-1"))
+
+    assert re.search(r"LockRows\n +->  Sort\n +Sort Key: memory_records_1.memory_id", plan), plan
+    assert "Subquery Scan on memory_records" not in plan
+    assert "Seq Scan" not in plan
 
 
 async def find_explained(scope: Scope, **arguments: Any) -> tuple[list[MemoryRecord], int]:
@@ -236,9 +248,9 @@ async def test_with_the_index_a_page_of_a_list_is_a_handful_of_the_table(
         memories, pages = await find_explained(scope, limit=limit)
         assert len(memories) == (30 if tenant_id == "tiny" and limit == 50 else limit)
         assert pages <= 60
-        next_page = await find(limit=limit, cursor=lookup._cursor_after(memories[-1]))
+        next_page = await find(limit=limit, cursor=cursor_after(memories[-1]))
         assert not {*ids_of(memories)} & {*ids_of(next_page.memories)}
-        _, pages = await find_explained(scope, limit=limit, cursor=lookup._cursor_after(memories[-1]))
+        _, pages = await find_explained(scope, limit=limit, cursor=cursor_after(memories[-1]))
         assert pages <= 60
 
 
@@ -248,7 +260,7 @@ async def test_with_the_index_the_end_of_a_list_is_near(indexed: None, tenant_id
     async with tenant_scope(tenant_id) as scope:
         oldest = await MemoryRecord.all().order_by("created_at").first()
         assert oldest is not None
-        memories, pages = await find_explained(scope, cursor=lookup._cursor_after(oldest))
+        memories, pages = await find_explained(scope, cursor=cursor_after(oldest))
 
     assert memories == []
     assert pages <= 60

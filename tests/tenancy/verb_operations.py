@@ -12,7 +12,7 @@ from typing import Any
 
 import memory_guild as guild
 from memory_guild.memories.arguments import MemoryArgument
-from memory_guild.memories.reading import _cursor_after
+from memory_guild.memories.cursors import cursor_after
 from memory_guild.models import MemoryRecord
 from memory_guild.serializers import MemoryRecordCreate, MemoryRelationshipCreate
 from memory_guild.types import RELATIONS
@@ -239,7 +239,7 @@ async def _forgotten_and_purged(aim: Aim) -> Any:
 
 
 def _from_cursor(aim: Aim) -> Awaitable[Any]:
-    return guild.find(cursor=_cursor_after(MemoryRecord(memory_id=aim.memory_id, created_at=STRANGERS_YEAR[1])))
+    return guild.find(cursor=cursor_after(MemoryRecord(memory_id=aim.memory_id, created_at=STRANGERS_YEAR[1])))
 
 
 def _edges_of(aim: Aim) -> list[dict[str, Any]]:

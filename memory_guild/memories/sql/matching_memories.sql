@@ -1,4 +1,5 @@
--- All memories that fulfil the conditions $1 to $9, newest first, those without a time last.
+-- The memories of tenant $1 that match the conditions $2 to $9. Other statements include this one as a subquery, which
+-- the planner merges into them: their plans are those of one statement.
 SELECT *
 FROM memory_records
 WHERE
@@ -23,9 +24,8 @@ WHERE
             WHEN '$lt' THEN jsonb_typeof(metadata -> key) = 'number' AND metadata -> key < value
             WHEN '$lte' THEN jsonb_typeof(metadata -> key) = 'number' AND metadata -> key <= value
             ELSE jsonb_path_exists_tz(
-                -- The jsonpath knows no times without seconds, no nanoseconds, no offsets without a colon and, before
-                -- PostgreSQL 17, no Z.
-                -- What is no date and time fulfils nothing.
+                -- A jsonpath cannot read times without seconds, nanoseconds, offsets without a colon and, before
+                -- PostgreSQL 17, a Z. A text that is no date and time matches nothing.
                 to_jsonb(regexp_replace(regexp_replace(regexp_replace(regexp_replace(metadata ->> key,
                     '(?<=^[^ T]{10}[ T][0-9]{2}:[0-9]{2})(?=$|[-+Zz])', ':00'),
                     '(?<=[.][0-9]{6})[0-9]+', ''),
@@ -41,5 +41,4 @@ WHERE
                 silent => true
             )
         END IS NOT TRUE
-    ))
-ORDER BY created_at DESC NULLS LAST, memory_id DESC;
+    ));

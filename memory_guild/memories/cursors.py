@@ -1,0 +1,60 @@
+"""Positions in the order of ``find``, and the cursors that carry them from one page to the next."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from memory_guild.errors import InvalidInputError
+from memory_guild.models import MemoryRecord
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TIME_BYTES = 8
+_ID_BYTES = 16
+
+
+class Position(NamedTuple):
+    """A place in the order of ``find``: newest first, memories without a ``created_at`` last.
+
+    Attributes:
+        created_at: The time of the memory before it; None among the memories without one.
+        memory_id: The id of the memory before it; None at the beginning.
+    """
+
+    created_at: datetime | None
+    memory_id: UUID | None
+
+
+BEGINNING = Position(None, None)
+"""Before the newest memory."""
+
+
+def cursor_after(memory: MemoryRecord) -> str:
+    """The cursor for what follows a memory: the microseconds of its time, if it has one, and its id, in base64."""
+    moment = b""
+    if memory.created_at is not None:
+        # The driver returns infinity as datetime.max, without a time zone.
+        moment = ((memory.created_at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND).to_bytes(_TIME_BYTES, signed=True)
+    return base64.urlsafe_b64encode(moment + memory.memory_id.bytes).decode()
+
+
+def read_cursor(cursor: str) -> Position:
+    """The position that a cursor carries.
+
+    Raises:
+        InvalidInputError: It is not a cursor.
+    """
+    try:
+        position = base64.b64decode(cursor, altchars=b"-_", validate=True)
+        moment, memory_id = position[:-_ID_BYTES], UUID(bytes=position[-_ID_BYTES:])
+        if not moment:
+            return Position(None, memory_id)
+        if len(moment) != _TIME_BYTES:
+            raise ValueError
+        return Position(_EPOCH + int.from_bytes(moment, signed=True) * _MICROSECOND, memory_id)
+    except (TypeError, ValueError, OverflowError, binascii.Error):
+        raise InvalidInputError("cursor", "is not a cursor; pass the next_cursor of a page, or leave it out") from None
