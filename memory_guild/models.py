@@ -20,7 +20,9 @@ from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.queryset import BulkUpdateQuery, QuerySet, UpdateQuery
 
-from memory_guild.database.scope import TenantManager, surrounding_scope
+from memory_guild.database.scope import TenantManager, TenantQuerySet, surrounding_scope
+from memory_guild.database.tortoise import index_statement
+from memory_guild.database.transaction import KeyedConnection
 from memory_guild.errors import InvalidInputError
 from memory_guild.types import (
     CONTENT_HASH_MAX_LENGTH,
@@ -60,7 +62,7 @@ class DescendingIndex(Index):
     def get_sql(self, schema_generator: BaseSchemaGenerator, model: type[Model], safe: bool) -> str:
         """The statement that creates it."""
         columns = [f'"{name}" DESC' for name in self.field_names]
-        return schema_generator._get_index_sql(model, columns, safe, index_name=self.name)
+        return index_statement(schema_generator, model, columns, safe, self.name)
 
 
 class StrictModel(Model):
@@ -88,8 +90,15 @@ class StrictModel(Model):
 
         The rows are named by id, so the planner needs no tenant; a condition on another table Tortoise cannot update.
         """
-        rows = QuerySet(cls).using_db(using_db or cls._choose_db(True))
-        return rows.bulk_update(objects, fields, batch_size)
+        keyed: Any = KeyedConnection(using_db or cls._choose_db(True))  # type: ignore[arg-type]  # this engine's client
+        return QuerySet(cls).using_db(keyed).bulk_update(objects, fields, batch_size)
+
+    async def refresh_from_db(
+        self, fields: Iterable[str] | None = None, using_db: BaseDBAsyncClient | None = None
+    ) -> None:
+        """Read the row again, see ``tortoise.Model.refresh_from_db``."""
+        keyed: Any = KeyedConnection(using_db or self._choose_db())  # type: ignore[arg-type]  # this engine's client
+        await super().refresh_from_db(fields, keyed)
 
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         if "pk" in values:  # Tortoise would ignore it, and the row would get another id
@@ -105,7 +114,7 @@ class StrictModel(Model):
         return dict(values)
 
 
-class MemoryQuerySet(QuerySet["MemoryRecord"]):
+class MemoryQuerySet(TenantQuerySet["MemoryRecord"]):
     """A queryset of memories that never updates a text without its hash."""
 
     def update(self, **kwargs: Any) -> UpdateQuery:

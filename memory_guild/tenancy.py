@@ -13,14 +13,19 @@ from types import TracebackType
 from typing import TypeVar
 
 import asyncpg
-from tortoise.backends.base.client import TransactionContext
 
 from memory_guild.database import scope as scopes
 from memory_guild.database.engine import GuildClient, client
 from memory_guild.database.scope import Scope
-from memory_guild.database.sqlstate import translate
-from memory_guild.database.transaction import SavepointContext, ScopeTransaction, ScopeTransactionContext
-from memory_guild.errors import RoleMissingError, ScopeError, TenantMismatchError, TransactionConflictError
+from memory_guild.database.sqlstate import translated_errors
+from memory_guild.database.transaction import SavepointContext, ScopeTransactionContext
+from memory_guild.errors import (
+    MemoryGuildError,
+    RoleMissingError,
+    ScopeError,
+    TenantMismatchError,
+    TransactionConflictError,
+)
 from memory_guild.settings import Settings
 from memory_guild.values.checks import check_name
 
@@ -37,31 +42,15 @@ _log = logging.getLogger("memory_guild.tenancy")
 _Result = TypeVar("_Result")
 
 
-class tenant_scope:  # noqa: N801 - used like a function, as asyncio.timeout is
-    """Work for one tenant: a transaction in which nothing but the tenant's rows can be seen or written.
-
-    It begins and ends in one round trip each. Leaving the block commits everything, or, with an error, nothing. The
-    same tenant nests as a savepoint; another tenant does not nest. Tasks started inside share the connection and take
-    turns; a task that outlives the block gets :class:`ScopeClosedError`. Call no model and no network inside.
-
-    Args:
-        tenant_id: The tenant, 1 to 255 characters.
-        agent_id: The agent that is assumed where none is given: a default, no boundary.
-
-    Raises:
-        InvalidInputError: The tenant or agent is empty or too long.
-        TenantMismatchError: The block stands inside another tenant's.
-        RoleMissingError: This login may not become the application role.
-        ScopeAbortedError: At the end, where a statement had failed and its error was caught inside.
-        ScopeIdleError: The scope waited too long between two statements.
-    """
+class _ScopeBlock:
+    """What the blocks of tenants and of maintenance share: one transaction as one role."""
 
     _is_entered = False
 
-    def __init__(self, tenant_id: str, agent_id: str | None = None) -> None:
-        self._tenant_id: str | None = check_name("tenant_id", tenant_id)
-        self._agent_id = None if agent_id is None else check_name("agent_id", agent_id)
-        self._role = APP_ROLE
+    def __init__(self, role: str, tenant_id: str | None, agent_id: str | None) -> None:
+        self._role = role
+        self._tenant_id = tenant_id
+        self._agent_id = agent_id
 
     async def __aenter__(self) -> Scope:
         """Begin."""
@@ -70,16 +59,12 @@ class tenant_scope:  # noqa: N801 - used like a function, as asyncio.timeout is
         self._is_entered = True
         outer = scopes.surrounding_scope()
         if outer is not None and not outer.transaction.closed:
-            self._context: TransactionContext = self._nest(outer)
+            self._context: SavepointContext | ScopeTransactionContext = self._nest(outer)
         else:
             self._context = ScopeTransactionContext(*self._begin(outer))
-        try:
-            transaction = await self._context.__aenter__()
-        except asyncpg.PostgresError as error:
-            raise _explained(error, self._role) from None
-        assert isinstance(transaction, ScopeTransaction)
-        self._transaction = transaction
-        scope = Scope(self._tenant_id, self._agent_id, transaction)
+        with translated_errors(_explanations(self._role)):
+            self._transaction = await self._context.__aenter__()
+        scope = Scope(self._tenant_id, self._agent_id, self._transaction)
         self._token: Token[Scope | None] = scopes.enter(scope)
         return scope
 
@@ -108,7 +93,31 @@ class tenant_scope:  # noqa: N801 - used like a function, as asyncio.timeout is
         return pool, _opening(self._role, self._tenant_id, settings), settings.scope_idle_timeout_seconds
 
 
-class admin_scope(tenant_scope):  # noqa: N801 - used like a function
+class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asyncio.timeout is
+    """Work for one tenant: a transaction in which nothing but the tenant's rows can be seen or written.
+
+    It begins and ends in one round trip each. Leaving the block commits everything, or, with an error, nothing. The
+    same tenant nests as a savepoint; another tenant does not nest. Tasks started inside share the connection and take
+    turns; a task that outlives the block gets :class:`ScopeClosedError`. Call no model and no network inside.
+
+    Args:
+        tenant_id: The tenant, 1 to 255 characters.
+        agent_id: The agent that is assumed where none is given: a default, no boundary.
+
+    Raises:
+        InvalidInputError: The tenant or agent is empty or too long.
+        TenantMismatchError: The block stands inside another tenant's.
+        RoleMissingError: This login may not become the application role.
+        ScopeAbortedError: At the end, where a statement had failed and its error was caught inside.
+        ScopeIdleError: The scope waited too long between two statements.
+    """
+
+    def __init__(self, tenant_id: str, agent_id: str | None = None) -> None:
+        checked_agent = None if agent_id is None else check_name("agent_id", agent_id)
+        super().__init__(APP_ROLE, check_name("tenant_id", tenant_id), checked_agent)
+
+
+class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
     """Maintenance across all tenants: a transaction as the role ``memory_guild_admin``, logged when it begins and ends.
 
     Args:
@@ -116,9 +125,7 @@ class admin_scope(tenant_scope):  # noqa: N801 - used like a function
     """
 
     def __init__(self, reason: str = "not given") -> None:
-        self._tenant_id = None
-        self._agent_id = None
-        self._role = ADMIN_ROLE
+        super().__init__(ADMIN_ROLE, tenant_id=None, agent_id=None)
         self._reason = reason
 
     async def __aenter__(self) -> Scope:
@@ -201,9 +208,11 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _explained(error: asyncpg.PostgresError, role: str) -> Exception:
-    if error.sqlstate == "22023":
-        return RoleMissingError(f"the server has no role {role}; run `memory-guild upgrade`")
-    if error.sqlstate == "42501":
-        return RoleMissingError(f"this login may not become {role}; let a DBA run: GRANT {role} TO the_login")
-    return translate(error) or error
+def _explanations(role: str) -> dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]]:
+    """What the server's refusal to begin means, by SQLSTATE."""
+    return {
+        "22023": lambda _: RoleMissingError(f"the server has no role {role}; run `memory-guild upgrade`"),
+        "42501": lambda _: RoleMissingError(
+            f"this login may not become {role}; let a DBA run: GRANT {role} TO the_login"
+        ),
+    }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from tortoise import Model
+from tortoise.expressions import Q
 from tortoise.manager import Manager
 from tortoise.queryset import QuerySet
 
-from memory_guild.database.transaction import ScopeTransaction
+from memory_guild.database.transaction import KeyedConnection, ScopeTransaction
 from memory_guild.errors import ScopeClosedError, TenantNotSetError
+
+_Model = TypeVar("_Model", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,46 @@ def current_scope() -> Scope:
     return scope
 
 
+class TenantQuerySet(QuerySet[_Model]):
+    """A queryset that knows whether it finds its rows by key, which decides how the server plans it.
+
+    A list is planned for the tenant at hand. Rows that a primary or foreign key names have one plan for all, and
+    planning them again would cost as much as reading them.
+    """
+
+    def _filter_or_exclude(self, *args: Q, negate: bool, **kwargs: Any) -> QuerySet[_Model]:
+        queryset = super()._filter_or_exclude(*args, negate=negate, **kwargs)
+        db = queryset._db
+        if (
+            not negate
+            and (db is None or isinstance(db, ScopeTransaction))
+            and _is_by_key(self.model, Q(*args, **kwargs))
+        ):
+            queryset._db = KeyedConnection(db)  # type: ignore[assignment]  # it stands for the connection
+        return queryset
+
+
+def _is_by_key(model: type[Model], condition: Q) -> bool:
+    """Whether a condition that must hold names rows by a primary or foreign key."""
+    if condition._is_negated or (condition.join_type == Q.OR and len(condition.children) + len(condition.filters) > 1):
+        return False
+    return any(_names_a_key(model, name) for name in condition.filters) or any(
+        _is_by_key(model, child) for child in condition.children
+    )
+
+
+def _names_a_key(model: type[Model], name: str) -> bool:
+    *path, last = name.removesuffix("__in").split("__")
+    for step in path:
+        related = getattr(model._meta.fields_map.get(step), "related_model", None)
+        if related is None:
+            return False
+        model = related
+    meta = model._meta
+    foreign = {key for fk in meta.fk_fields for key in (fk, meta.fields_map[fk].source_field)}
+    return last in {"pk", meta.pk_attr, *foreign}
+
+
 class TenantManager(Manager):
     """Gives a model's querysets the scope's tenant as a condition: for the planner, row-level security enforces it.
 
@@ -66,7 +109,7 @@ class TenantManager(Manager):
         queryset_class: What the querysets of the model are.
     """
 
-    def __init__(self, tenant_path: str, queryset_class: type[QuerySet[Any]] = QuerySet) -> None:
+    def __init__(self, tenant_path: str, queryset_class: type[QuerySet[Any]] = TenantQuerySet) -> None:
         super().__init__()
         self._tenant_path = tenant_path
         self._queryset_class = queryset_class

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
 
-from memory_guild.errors import ScopeAbortedError, ScopeError, ScopeIdleError, ServerUnreachableError
+from memory_guild.errors import MemoryGuildError, ScopeAbortedError, ScopeError, ScopeIdleError, ServerUnreachableError
 
 # What asyncpg sends when a connection goes back to its pool, sent together with the COMMIT instead of after it.
 # Temporary tables go too, which the pool would keep: the next tenant's scope could read them.
@@ -118,6 +119,18 @@ class Session:
         """Cut a connection of which nobody knows what it would do next; the pool opens another."""
         if self.is_alive:
             self.driver.terminate()
+
+
+@contextmanager
+def abandoning(session: Session) -> Iterator[None]:
+    """Cut the connection where the block ends with anything but an error of the package's own."""
+    try:
+        yield
+    except MemoryGuildError:
+        raise
+    except BaseException:
+        session.abandon()
+        raise
 
 
 class Turn:

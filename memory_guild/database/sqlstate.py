@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
@@ -70,6 +71,24 @@ def translate(error: asyncpg.PostgresError) -> MemoryGuildError | None:
     """The package's error for what a statement raised, or None where none fits better than the original."""
     handler = _BY_SQLSTATE.get(error.sqlstate or "")
     return handler(error) if handler else None
+
+
+@contextmanager
+def translated_errors(
+    explanations: Mapping[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] | None = None,
+) -> Iterator[None]:
+    """Raise the package's errors for what the database refuses inside the block.
+
+    The server's own error quotes the row, so it is not chained: it must not appear in a traceback.
+
+    Args:
+        explanations: Errors that say more than the usual ones where this block knows more, by SQLSTATE.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        explain = (explanations or {}).get(error.sqlstate or "")
+        raise (explain(error) if explain else translate(error)) or error from None
 
 
 def translate_connecting(error: Exception, target: str) -> ConnectionFailedError | None:
@@ -273,12 +292,7 @@ class TranslatingClient(AsyncpgDBClient):
         self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
     ) -> Any:
         async def translated(client: AsyncpgDBClient, *args: Any, **kwargs: Any) -> Any:
-            try:
+            with translated_errors():
                 return await func(client, *args, **kwargs)
-            except asyncpg.PostgresError as error:
-                if (ours := translate(error)) is not None:
-                    # The server's own error quotes the row: it must not appear in a traceback.
-                    raise ours from None
-                raise
 
         return await super()._translate_exceptions(translated, *args, **kwargs)

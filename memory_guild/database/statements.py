@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from memory_guild.database.scope import current_scope
-from memory_guild.database.sqlstate import translate
+from memory_guild.database.sqlstate import translated_errors
 
 _INCLUDE = "FROM include."
 
@@ -72,11 +72,9 @@ class Statement:
         transaction = current_scope().transaction
         if self._planned_for_values:
             await transaction.plan_for_values(along_an_index=self._along_an_index)
-        try:
+        with translated_errors():
             async with transaction.driver() as driver:
                 return await driver.fetch(self.text, *arguments)
-        except asyncpg.PostgresError as error:
-            raise translate(error) or error from None
 
     async def fetch_staged(self, stage: Stage, rows: Sequence[Sequence[Any]], *arguments: Any) -> list[asyncpg.Record]:
         """Copy rows into a temporary table and run the statement on it, with nothing in between; the rows.
@@ -90,17 +88,15 @@ class Statement:
             MemoryGuildError: The database refused it, or the scope has ended.
         """
         transaction = current_scope().transaction
-        try:
+        with translated_errors():
             async with transaction.driver() as driver:
-                transaction.session.is_lent = True  # the table is to go at the end
+                transaction.session.is_lent = True  # the pool's reset drops the table at the end
                 await driver.execute(stage.script)
                 await driver.copy_records_to_table(stage.table, records=rows)
                 return await driver.fetch(self.text, *arguments)
-        except asyncpg.PostgresError as error:
-            raise translate(error) or error from None
 
     async def fetch_in_batches(self, *arguments: Any, size: int) -> AsyncIterator[list[asyncpg.Record]]:
-        """Run it in the current scope with a cursor, which other statements may come between.
+        """Run it in the current scope with a cursor; other statements may run between batches.
 
         Yields:
             The rows as they were at the beginning, ``size`` of them at a time.
@@ -114,12 +110,10 @@ class Statement:
         cursor: Any = None
         rows: list[asyncpg.Record] = []
         while cursor is None or len(rows) == size:
-            try:
+            with translated_errors():
                 async with transaction.driver() as driver:
                     cursor = cursor or await self._cursor(driver, arguments)
                     rows = await cursor.fetch(size)
-            except asyncpg.PostgresError as error:
-                raise translate(error) or error from None
             if rows:
                 yield rows
 

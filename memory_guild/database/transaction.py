@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
 import asyncpg
+from tortoise import Model
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.base.client import ConnectionWrapper, TransactionContext
-from tortoise.connection import get_connections
+from tortoise.backends.asyncpg.executor import AsyncpgExecutor
+from tortoise.backends.base.client import BaseDBAsyncClient, ConnectionWrapper, TransactionContext
+from tortoise.connection import get_connection, get_connections
 
-from memory_guild.database.session import Session, Turn
-from memory_guild.database.sqlstate import TranslatingClient, translate
-from memory_guild.errors import MemoryGuildError, ScopeAbortedError, ScopeClosedError
-
-# A column that names one row, or few, compared with a parameter; in a join it is compared with another column.
-_BY_KEY = re.compile(
-    r'(?:memory_id|embedding_id|relationship_id)"?\s*(?:=\s*(?:ANY\s*\(\s*)?|IN\s*\(\s*)\$\d|^(?:\s*--.*\n)*\s*INSERT\b'
-)
-
+from memory_guild.database.session import Session, Turn, abandoning
+from memory_guild.database.sqlstate import TranslatingClient, translated_errors
+from memory_guild.database.tortoise import driver_connection
+from memory_guild.errors import ScopeAbortedError, ScopeClosedError
 
 _innermost: ContextVar[ScopeTransaction | None] = ContextVar("memory_guild_transaction", default=None)
 """The task's transaction. Tortoise knows it too, and takes longer to say so."""
+
+
+class KeyedConnection:
+    """A connection for statements that find their rows by key: one plan serves all tenants, so it is not made anew.
+
+    Args:
+        connection: The connection; by default the one that the task has when the statement runs.
+    """
+
+    def __init__(self, connection: AsyncpgDBClient | None = None) -> None:
+        self._given = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._current(), name)
+
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
+        """Run a statement."""
+        connection = self._current()
+        if isinstance(connection, ScopeTransaction):
+            return await connection.execute_by_key(query, values)
+        affected, rows = await connection.execute_query(query, values)
+        return affected, list(rows)
+
+    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[Any, Any]]:
+        """Run a statement."""
+        _, rows = await self.execute_query(query, values)
+        return [dict(row) for row in rows]
+
+    def _current(self) -> BaseDBAsyncClient:
+        return self._given if self._given is not None else get_connection("default")
+
+
+class ScopeExecutor(AsyncpgExecutor):
+    """What Tortoise does with single instances inside a scope: it finds their rows by key."""
+
+    async def execute_update(self, instance: type[Model] | Model, update_fields: Any) -> int:
+        """Update the row of an instance; how many rows there were."""
+        self._use_key()
+        affected: int = await super().execute_update(instance, update_fields)
+        return affected
+
+    async def execute_delete(self, instance: type[Model] | Model) -> int:
+        """Delete the row of an instance; how many rows there were."""
+        self._use_key()
+        affected: int = await super().execute_delete(instance)
+        return affected
+
+    def _use_key(self) -> None:
+        if isinstance(self.db, ScopeTransaction):
+            self.db = KeyedConnection(self.db)  # type: ignore[assignment]  # it stands for the connection
 
 
 class ScopeTransaction(TranslatingClient, TransactionWrapper):
@@ -33,6 +79,7 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
     Concurrent tasks take turns, and while a savepoint is open, the statements outside it wait for its end.
     """
 
+    executor_class = ScopeExecutor
     session: Session
     _lent: Any
 
@@ -77,7 +124,7 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         """The task's savepoint inside this transaction, or the transaction itself.
 
         A queryset keeps the connection that it was built with. Where a nested scope was opened since, it runs inside:
-        to wait for the end of a block that waits for the queryset would be for ever.
+        Waiting for the outer block would deadlock: that block waits for this queryset.
         """
         current = _innermost.get()
         ancestor: AsyncpgDBClient | None = current
@@ -98,14 +145,18 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         return SavepointContext(self.innermost())
 
     async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
-        """Run a statement; a list is planned for this tenant's values, see below."""
-        await self._plan_for_values_unless_by_key(query)
+        """Run a statement that may list rows: it is planned for this tenant's values, see :meth:`plan_for_values`."""
+        await self.plan_for_values()
+        return await self.execute_by_key(query, values)
+
+    async def execute_by_key(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
+        """Run a statement that finds its rows by key."""
         affected, rows = await super().execute_query(query, values)
         return affected, rows
 
     async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[Any, Any]]:
-        """Run a statement; a list is planned for this tenant's values, see below."""
-        await self._plan_for_values_unless_by_key(query)
+        """Run a statement that may list rows, see :meth:`execute_query`."""
+        await self.plan_for_values()
         rows: list[dict[Any, Any]] = await super().execute_query_dict(query, values)
         return rows
 
@@ -123,15 +174,9 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         innermost = self.innermost()  # what is set in a savepoint ends with it
         if missing := [setting for setting in wanted if setting not in innermost._planner_settings]:
             innermost._planner_settings.update(missing)
-            try:
+            with translated_errors():
                 async with innermost.driver() as driver:
                     await driver.execute("; ".join(f"SET LOCAL {setting}" for setting in missing))
-            except asyncpg.PostgresError as error:
-                raise translate(error) or error from None
-
-    async def _plan_for_values_unless_by_key(self, query: str) -> None:
-        if not self.innermost()._planner_settings and not _BY_KEY.search(query):
-            await self.plan_for_values()
 
 
 class _LentConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):
@@ -170,7 +215,7 @@ class ScopeTransactionContext(TransactionContext):
         self._pool = self._pool_client._pool
         lent = await self._pool.acquire()
         self.transaction._connection = lent
-        self.transaction.session = session = Session(lent._con, self._idle_seconds)
+        self.transaction.session = session = Session(driver_connection(lent), self._idle_seconds)
         try:
             await session.control(self._opening)
         except BaseException as error:
@@ -190,20 +235,13 @@ class ScopeTransactionContext(TransactionContext):
         """Commit, or roll back what failed."""
         session = self.transaction.session
         try:
-            async with self.transaction._lock:
-                self.transaction.closed = True
-                if exc_type is None:
-                    await session.commit()
-                else:
-                    await session.roll_back()
-        except MemoryGuildError:
-            raise
-        except asyncpg.PostgresError as error:
-            session.abandon()
-            raise translate(error) or error from None
-        except BaseException:
-            session.abandon()
-            raise
+            with translated_errors(), abandoning(session):
+                async with self.transaction._lock:
+                    self.transaction.closed = True
+                    if exc_type is None:
+                        await session.commit()
+                    else:
+                        await session.roll_back()
         finally:
             self.transaction.closed = True
             try:
@@ -242,11 +280,10 @@ class SavepointContext(TransactionContext):
         await self._parent._lock.acquire()
         try:
             self._parent.require_open()
-            await self.transaction.session.control(f"SAVEPOINT memory_guild_{self.transaction.depth}")
-        except BaseException as error:
+            with translated_errors():
+                await self.transaction.session.control(f"SAVEPOINT memory_guild_{self.transaction.depth}")
+        except BaseException:
             self._parent._lock.release()
-            if isinstance(error, asyncpg.PostgresError):
-                raise translate(error) or error from None
             raise
         self._tokens = _enter_connection(self.transaction)
         return self.transaction
@@ -259,22 +296,15 @@ class SavepointContext(TransactionContext):
             return
         name = f"memory_guild_{self.transaction.depth}"
         try:
-            async with self.transaction._lock:
-                self.transaction.closed = True
-                if exc_type is None:
-                    self.transaction.session.require_alive()
-                    await self._keep(name)
-                else:
-                    await self._undo(name)
-        except MemoryGuildError:
-            raise
-        except asyncpg.PostgresError as error:
-            self.transaction.session.abandon()
-            raise translate(error) or error from None
-        except BaseException:
-            # Cancelled in between: whether the savepoint was undone is unknown, so nothing around it may be committed.
-            self.transaction.session.abandon()
-            raise
+            # Cancelled in between: whether the savepoint was rolled back is unknown, so nothing around it may commit.
+            with translated_errors(), abandoning(self.transaction.session):
+                async with self.transaction._lock:
+                    self.transaction.closed = True
+                    if exc_type is None:
+                        self.transaction.session.require_alive()
+                        await self._keep(name)
+                    else:
+                        await self._undo(name)
         finally:
             self.transaction.closed = True
             self._parent._lock.release()

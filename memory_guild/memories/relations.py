@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-from tortoise.fields.relational import BackwardFKRelation, ReverseRelation
 
 from memory_guild.database.statements import Statement
+from memory_guild.database.tortoise import set_relation
 from memory_guild.errors import InvalidInputError
 from memory_guild.memories.arguments import check_several, current_tenant, memory_ids_of
 from memory_guild.models import MemoryRecord
@@ -87,19 +87,12 @@ async def _with_relations(
 def _relate(
     memories: Sequence[MemoryRecord], memory_ids: Sequence[UUID], name: Relation, rows: Sequence[asyncpg.Record]
 ) -> None:
-    """Make a relation one that was read, as prefetching does.
-
-    Source: ``tortoise.models._rfk_getter``, which looks for the relation in the memory first, and sets it the way a
-    memory has its text set.
-    """
-    relation = MemoryRecord._meta.fields_map[name]
-    assert isinstance(relation, BackwardFKRelation)
-    model, column = relation.related_model, _RELATED[name][1]
+    """Make a relation one that was read, as prefetching does."""
+    model: Any = MemoryRecord._meta.fields_map[name].related_model  # type: ignore[attr-defined]  # it is a relation
+    column = _RELATED[name][1]
     # By bytes, whose hash is cheap: a UUID's takes a microsecond.
     related: dict[bytes, list[Any]] = {memory_id.bytes: [] for memory_id in memory_ids}
     for row, made in zip(rows, models_from(model, rows), strict=True):
         related[row[column].bytes].append(made)
     for memory, memory_id in zip(memories, memory_ids, strict=True):
-        read = ReverseRelation(model, relation.relation_field, memory, "memory_id")
-        read._set_result_for_query(related[memory_id.bytes])
-        memory.__dict__[f"_{name}"] = read
+        set_relation(memory, name, related[memory_id.bytes])

@@ -1,0 +1,105 @@
+"""What the package relies on of Tortoise's and asyncpg's internals: fails when a release changes one of them."""
+
+from __future__ import annotations
+
+import inspect
+
+import asyncpg
+import pytest
+from asyncpg.pool import PoolConnectionProxy
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import ConnectionWrapper, TransactionContextPooled
+from tortoise.queryset import QuerySet
+
+from memory_guild import connect, find, remember, tenant_scope
+from memory_guild.database.scope import TenantQuerySet
+from memory_guild.database.tortoise import driver_connection, loaded_instance, set_relation
+from memory_guild.models import MODELS, MemoryEmbedding, MemoryRecord, StrictModel
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_a_loaded_instance_has_what_tortoise_gives_one(model: type[StrictModel]) -> None:
+    columns = dict.fromkeys(model._meta.db_fields)
+    expected = vars(model._init_from_db(**columns))
+
+    _, attributes = loaded_instance(model)
+
+    assert {name: value for name, value in expected.items() if name not in columns} == attributes
+
+
+async def test_a_relation_that_is_set_is_one_that_was_fetched(database: str) -> None:
+    memory, embedding = MemoryRecord(agent_id="a", tenant_id="t"), MemoryEmbedding(vector_id="v", embedding_model="m")
+
+    set_relation(memory, "embeddings", [embedding])
+
+    assert list(memory.embeddings) == [embedding]
+    assert memory.embeddings[0] is embedding
+    assert await memory.embeddings is not None
+
+
+async def test_a_pool_lends_a_proxy_of_the_drivers_connection(database_url: str) -> None:
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=1) as pool, pool.acquire() as lent:
+        assert isinstance(lent, PoolConnectionProxy)
+        assert type(driver_connection(lent)) is asyncpg.Connection
+
+
+async def test_a_pool_resets_with_the_connections_own_query(database_url: str) -> None:
+    asked = []
+
+    class Asked(asyncpg.Connection):  # type: ignore[type-arg]
+        def get_reset_query(self) -> str:
+            asked.append(self)
+            return super().get_reset_query()
+
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=1, connection_class=Asked) as pool:
+        async with pool.acquire():
+            assert asked == []
+        assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"),
+    [
+        (AsyncpgDBClient, "_translate_exceptions", ["self", "func", "args", "kwargs"]),
+        (AsyncpgDBClient, "_in_transaction", ["self"]),
+        (AsyncpgDBClient, "_post_connect", ["self"]),
+        (AsyncpgDBClient, "acquire_connection", ["self"]),
+        (TransactionWrapper, "__init__", ["self", "connection"]),
+        (ConnectionWrapper, "__init__", ["self", "lock", "client"]),
+        (TransactionContextPooled, "__init__", ["self", "client", "pool_init_lock"]),
+        (QuerySet, "_filter_or_exclude", ["self", "args", "negate", "kwargs"]),
+        (QuerySet, "_clone", ["self"]),
+    ],
+)
+def test_what_the_engine_overrides_or_calls_is_there(owner: type, name: str, parameters: list[str]) -> None:
+    assert list(inspect.signature(getattr(owner, name)).parameters) == parameters
+
+
+QUERIES = {
+    "by id": (lambda memory: MemoryRecord.filter(memory_id=memory.memory_id), False),
+    "by primary key": (lambda memory: MemoryRecord.filter(pk__in=[memory.memory_id]), False),
+    "by relation": (lambda memory: MemoryEmbedding.filter(memory=memory), False),
+    "by a key of a relation": (lambda memory: MemoryEmbedding.filter(memory__memory_id=memory.memory_id), False),
+    "a list": (lambda memory: MemoryRecord.filter(agent_id="a"), True),
+    "all but one": (lambda memory: MemoryRecord.exclude(memory_id=memory.memory_id), True),
+    "a text that looks like a key": (lambda memory: MemoryRecord.filter(content_text='"memory_id" = $1'), True),
+}
+
+
+@pytest.mark.parametrize(("make", "is_planned"), QUERIES.values(), ids=QUERIES)
+@pytest.mark.parametrize("ask", ["select", "count", "exists", "values"])
+async def test_lists_are_planned_for_their_tenant_and_reads_by_key_are_not(
+    database_url: str, make: object, is_planned: bool, ask: str
+) -> None:
+    async with connect(database_url):
+        async with tenant_scope("acme", agent_id="a"):
+            memory, _ = await remember("one", source_type="document")
+        async with tenant_scope("acme") as scope:
+            queryset = make(memory)  # type: ignore[operator]
+            assert isinstance(queryset, TenantQuerySet)
+            await {"select": queryset, "count": queryset.count(), "exists": queryset.exists()}.get(
+                ask, queryset.values()
+            )
+            mode = await scope.transaction.session.connection.fetchval("SHOW plan_cache_mode")
+            assert mode == ("force_custom_plan" if is_planned else "auto")
+            assert len((await find()).memories) == 1
