@@ -28,13 +28,13 @@ def test_a_loaded_instance_has_what_tortoise_gives_one(model: type[StrictModel])
 
 
 async def test_a_relation_that_is_set_is_one_that_was_fetched(database: str) -> None:
-    memory, embedding = MemoryRecord(agent_id="a", tenant_id="t"), MemoryEmbedding(vector_id="v", embedding_model="m")
+    memory, _ = loaded_instance(MemoryRecord)
+    embedding = MemoryEmbedding(vector_id="v", embedding_model="m")
 
     set_relation(memory, "embeddings", [embedding])
 
     assert list(memory.embeddings) == [embedding]
     assert memory.embeddings[0] is embedding
-    assert await memory.embeddings is not None
 
 
 async def test_a_pool_lends_a_proxy_of_the_drivers_connection(database_url: str) -> None:
@@ -46,7 +46,7 @@ async def test_a_pool_lends_a_proxy_of_the_drivers_connection(database_url: str)
 async def test_a_pool_resets_with_the_connections_own_query(database_url: str) -> None:
     asked = []
 
-    class Asked(asyncpg.Connection):  # type: ignore[type-arg]
+    class Asked(asyncpg.Connection):
         def get_reset_query(self) -> str:
             asked.append(self)
             return super().get_reset_query()
@@ -97,9 +97,7 @@ async def test_lists_are_planned_for_their_tenant_and_reads_by_key_are_not(
         async with tenant_scope("acme") as scope:
             queryset = make(memory)  # type: ignore[operator]
             assert isinstance(queryset, TenantQuerySet)
-            await {"select": queryset, "count": queryset.count(), "exists": queryset.exists()}.get(
-                ask, queryset.values()
-            )
+            await (queryset if ask == "select" else getattr(queryset, ask)())
             mode = await scope.transaction.session.connection.fetchval("SHOW plan_cache_mode")
             assert mode == ("force_custom_plan" if is_planned else "auto")
             assert len((await find()).memories) == 1
