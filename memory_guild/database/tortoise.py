@@ -2,8 +2,7 @@
 
 ``tests/database/test_tortoise.py`` fails when a release of either library changes one of them; this is why pyproject
 bounds their versions from above. ``engine`` and ``transaction`` implement Tortoise's interface for backends, with names
-that begin with underscores too (``_in_transaction``, ``_translate_exceptions``, ``_pool``, ``_lock``, ``_connection``); the
-same test covers them.
+such as ``_in_transaction``, ``_translate_exceptions``, ``_pool``, ``_lock``, ``_connection``; the same test covers them.
 """
 
 from __future__ import annotations
