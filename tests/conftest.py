@@ -26,7 +26,6 @@ from memory_guild import embedded
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import GuildClient, GuildTransaction
 from memory_guild.database.scope import TenantManager, TenantRouter, surrounding_scope
-from memory_guild.memories import bulk
 from memory_guild.schema.migrating import upgrade
 
 pytest_plugins = ["tests.tenancy.plugin"]
@@ -190,12 +189,3 @@ async def shared_database(verbs_database_url: str, superuser: asyncpg.Connection
     """Tortoise, connected to it as a superuser."""
     async with connect(verbs_database_url):
         yield verbs_database_url
-
-
-@pytest.fixture(params=[0, 500], ids=["copied", "in arrays"])
-def small_windows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let remember_many store a few items at a time, in each of the two ways in which it sends them."""
-    monkeypatch.setattr(bulk, "_FIRST_WINDOW", 4)
-    monkeypatch.setattr(bulk, "_LARGEST_WINDOW", 8)
-    monkeypatch.setattr(bulk, "_ITEMS_AT_ONCE", 2)
-    monkeypatch.setattr(bulk, "_MOST_IN_ARRAYS", request.param)

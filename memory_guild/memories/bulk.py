@@ -1,15 +1,17 @@
-"""Storing a stream of memories: window by window, the next one being prepared while the server stores the last."""
+"""Storing a stream of drafts: the next window is prepared while the server stores the last one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
+from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Stage, Statement, statement
 from memory_guild.errors import (
     ForgottenMemoryError,
@@ -21,19 +23,18 @@ from memory_guild.errors import (
     TenantMismatchError,
     TransactionConflictError,
 )
-from memory_guild.memories.drafts import Draft, Drafter, Item
+from memory_guild.memories.arguments import tenant_of
+from memory_guild.memories.drafts import Draft, Drafter, Item, Key
 from memory_guild.memories.report import StoreReport
-from memory_guild.memories.stream import Items
+from memory_guild.memories.stream import BatchSizes, DraftStream, Refuse
 from memory_guild.tenancy import retried
 from memory_guild.types import StoreOutcome
 
 OnForgotten: TypeAlias = Literal["restore", "keep", "raise"]
-"""Where a text is a forgotten memory: bring it back, leave it forgotten, or raise :class:`ForgottenMemoryError`."""
+"""What to do with a text that is a forgotten memory: restore it, keep it forgotten, or raise an error."""
 
-Drafts: TypeAlias = list[Draft]
-
-_Key: TypeAlias = tuple[str, str]  # content_hash, agent_id: the order in which all calls lock
-_Found: TypeAlias = tuple[StoreOutcome, Any]  # with the memory's id, or the error for a refused one
+OnError: TypeAlias = Literal["raise", "report"]
+"""What to do at an item that cannot be stored: raise its error and store nothing, or report it and go on."""
 
 _BEGIN = Statement("memories/begin_storing")
 _STORE = Statement("memories/store_memories")
@@ -42,251 +43,232 @@ _STORE_STAGED = Statement("memories/store_staged_memories")
 _STORED = Statement("memories/stored_memories")
 _RESTORE = Statement("memories/restore_memories")
 
-_FIRST_WINDOW = 500  # small: until it is drawn, the server has nothing to do
-_LARGEST_WINDOW = 32_000
-_WINDOW_MAX_CHARACTERS = 16_000_000
-_ITEMS_AT_ONCE = 25  # between them the window before goes on its way, piece by piece
-_SETTLED_AT_ONCE = 100
-_MOST_IN_ARRAYS = 500
-_KEPT_MAX_CHARACTERS = 64_000_000
-_DRAFT_CHARACTERS = 300  # what a draft takes beside its texts, in bytes as in characters
+
+async def store_stream(
+    items: Iterable[Item] | AsyncIterable[Item],
+    *,
+    on_forgotten: OnForgotten,
+    on_error: OnError,
+    progress: Callable[[int], None] | None,
+    sizes: BatchSizes = BatchSizes(),  # noqa: B008 - frozen
+) -> StoreReport:
+    """Store all items in a nested scope, which is rolled back and run again after a deadlock.
+
+    The arguments are those of ``remember_many``, and how much to draw, send and keep at a time.
+    """
+    scope = current_scope()
+    tenant_id = tenant_of(scope)
+    report = StoreReport()
+    refuse = report.refuse if on_error == "report" else _raise_for_item
+    stream = DraftStream(items, Drafter(tenant_id, scope.agent_id), refuse, sizes)
+    begin = await _BEGIN.fetch_only_row()
+    call = _Call(
+        tenant_id, begin["moment"], begin["may_stage"], on_forgotten, refuse, report, _Progress(progress), sizes
+    )
+    attempts = 0
+
+    async def attempt() -> None:
+        nonlocal attempts
+        attempts += 1
+        await _Attempt(call, stream).store()
+
+    try:
+        await retried(tenant_id, attempt, is_repeatable=lambda: stream.is_repeatable)
+    except ScopeClosedError:
+        if attempts == 1 or not stream.has_failed:
+            raise
+        raise TransactionConflictError(
+            "there was a conflict with other transactions, and the source of the items read from the part of the scope"
+            " that was rolled back; run the scope again"
+        ) from None
+    return report
 
 
-class BulkStore:
-    """One call of ``remember_many``.
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What all attempts of a call share.
 
-    Args:
+    Attributes:
         tenant_id: The scope's tenant.
-        drafter: Checks the items.
-        on_forgotten: What becomes of forgotten duplicates.
-        reports_errors: Whether a bad item is reported; otherwise it is raised.
-        progress: Called with how many items are done.
+        moment: The server's time at the beginning: number n is created n microseconds later.
+        may_stage: Whether the role may create a temporary table.
+        on_forgotten: What to do with forgotten duplicates.
+        refuse: What to do with an item that cannot be stored.
+        report: Where the outcomes are recorded.
+        progress: Where the number of items that are done is told.
+        sizes: How much to send at a time.
     """
 
-    def __init__(
-        self,
-        tenant_id: str,
-        drafter: Drafter,
-        on_forgotten: OnForgotten,
-        reports_errors: bool,
-        progress: Callable[[int], None] | None,
-    ) -> None:
-        self.report = StoreReport()
-        self._tenant_id = tenant_id
-        self._drafter = drafter
-        self._on_forgotten = on_forgotten
-        self._reports_errors = reports_errors
-        self._progress = progress
-        self._attempts = 0
-        self._drawn = 0
-        self._refused_at_once = 0
-        self._settled = 0
+    tenant_id: str
+    moment: datetime
+    may_stage: bool
+    on_forgotten: OnForgotten
+    refuse: Refuse
+    report: StoreReport
+    progress: _Progress
+    sizes: BatchSizes
+
+
+class _Progress:
+    """Tells how many items are done. The number only grows, also when an attempt is rolled back."""
+
+    def __init__(self, tell: Callable[[int], None] | None) -> None:
+        self._tell = tell
         self._told = 0
-        self._kept: Drafts | None = []
-        self._kept_characters = 0
 
-    async def store(self, items: Iterable[Item] | AsyncIterable[Item]) -> StoreReport:
-        """Store all items, in a nested scope that is undone and begun anew where others are in the way."""
-        source = Items(items)
-        row = await _BEGIN.fetch_only_row()
-        self._moment: datetime = row["moment"]
-        self._may_stage: bool = row["may_stage"]
-        try:
-            await retried(
-                self._tenant_id,
-                lambda: self._store_all(source),
-                is_repeatable=lambda: self._kept is not None and not source.has_failed,
-            )
-        except ScopeClosedError:
-            if self._attempts == 1 or not source.has_failed:
-                raise
-            raise TransactionConflictError(
-                "other transactions were in the way, and the items were read in the part of the scope that is undone;"
-                " run the scope again"
-            ) from None
-        return self.report
+    def tell(self, done: int) -> None:
+        if self._tell is not None and done > self._told:
+            self._told = done
+            self._tell(done)
 
-    async def _store_all(self, source: Items) -> None:
-        self._attempts += 1
+
+class _Attempt:
+    """One attempt to store all drafts of a stream; it is rolled back as a whole."""
+
+    def __init__(self, call: _Call, stream: DraftStream) -> None:
+        self._call = call
+        self._stream = stream
         self._settled = 0
-        self._unsettled: Drafts = []
-        sent: tuple[_Window, asyncio.Task[list[asyncpg.Record]]] | None = None
+        self._unsettled: list[Draft] = []
+
+    async def store(self) -> None:
+        """Store everything, and record what became of each item."""
+        sent: _Sent | None = None
         try:
-            async for window in self._windows(source):
-                stored = None if sent is None else (sent[0], await sent[1])
-                sent = window, asyncio.create_task(self._send(window))
+            async for drafts in self._stream.windows():
+                stored = None if sent is None else (sent.window, await sent.rows)
+                sent = self._send(drafts)
                 if stored is not None:
                     await self._settle_new(*stored)
             if sent is not None:
-                await self._settle_new(sent[0], await sent[1])
+                await self._settle_new(sent.window, await sent.rows)
                 await self._settle_the_rest()
         except BaseException as error:
             if sent is not None:
-                sent[1].cancel()
-                (failure,) = await asyncio.gather(sent[1], return_exceptions=True)
+                sent.rows.cancel()
+                (failure,) = await asyncio.gather(sent.rows, return_exceptions=True)
                 if isinstance(error, ScopeAbortedError) and isinstance(failure, MemoryGuildError):
-                    raise failure from None  # it aborted the scope, which the source only noticed
+                    raise failure from None  # it aborted the scope; the source only noticed
             raise
         self._tell_progress()
 
-    async def _windows(self, source: Items) -> AsyncIterator[_Window]:
-        """The items in their order; where others were in the way, sorted as a whole, as far as they fit in memory."""
-        again = list(self._kept or ())
-        if again:  # who stores in the order of the keys waits for others who do, and deadlocks with none of them
-            while not source.is_empty and self._kept is not None:
-                again += await self._draw(source, _LARGEST_WINDOW)
-            again.sort(key=_key_of)
-        for first in range(0, len(again), _LARGEST_WINDOW):
-            yield _Window(again[first : first + _LARGEST_WINDOW])
-        size = _FIRST_WINDOW
-        while not source.is_empty:
-            if drafts := await self._draw(source, size):
-                yield _Window(drafts)
-            size = min(2 * size, _LARGEST_WINDOW)
+    def _send(self, drafts: list[Draft]) -> _Sent:
+        window = _Window(drafts, _first_of(drafts))
+        return _Sent(window, asyncio.create_task(self._store_window(window)))
 
-    async def _draw(self, source: Items, size: int) -> Drafts:
-        drafts: Drafts = []
-        characters = 0
-
-        def take(item: Item) -> None:
-            nonlocal characters
-            self._drawn += 1
-            try:
-                draft = self._drafter.draft_of(item, self._drawn - 1)
-            except (InvalidInputError, TenantMismatchError) as error:
-                self.report.extend_to(self._drawn)
-                self._refuse(self._drawn - 1, error)
-                self._refused_at_once += 1
-                return
-            drafts.append(draft)
-            characters += _DRAFT_CHARACTERS + len(draft.content_text) + len(draft.metadata or "")
-
-        while len(drafts) < size and characters < _WINDOW_MAX_CHARACTERS and not source.is_empty:
-            await source.draw(_ITEMS_AT_ONCE, take)
-            await asyncio.sleep(0)  # the server's answers, and other tasks, have a turn
-        self.report.extend_to(self._drawn)
-        self._keep(drafts, characters)
-        return drafts
-
-    def _keep(self, drafts: Drafts, characters: int) -> None:
-        """For another attempt; more than fits in memory is not kept, and then there can be none."""
-        self._kept_characters += characters
-        if self._kept_characters > _KEPT_MAX_CHARACTERS:
-            self._kept = None
-        if self._kept is not None:
-            self._kept += drafts
-
-    def _refuse(self, number: int, error: MemoryGuildError) -> None:
-        if not self._reports_errors:
-            raise _numbered(number, error) from None
-        self.report.refuse(number, error)
-
-    async def _send(self, window: _Window) -> list[asyncpg.Record]:
-        """Have the server store a window, after it has looked up what an earlier one met; ids and keys of the new ones.
-
-        Few drafts travel as arrays, many as a COPY, which costs half.
-        """
+    async def _store_window(self, window: _Window) -> list[asyncpg.Record]:
+        """Look up what an earlier window did not store, then store this one; the rows of the new memories."""
         await self._settle_the_rest()
         drafts = list(window.first.values())
-        if len(drafts) <= _MOST_IN_ARRAYS or not self._may_stage:
-            return await _STORE.fetch(self._tenant_id, self._moment, *zip(*drafts, strict=True))
-        return await _STORE_STAGED.fetch_staged(_STAGE, drafts, self._tenant_id, self._moment)
+        tenant_id, moment = self._call.tenant_id, self._call.moment
+        if len(drafts) <= self._call.sizes.most_in_arrays or not self._call.may_stage:
+            return await _STORE.fetch(tenant_id, moment, *zip(*drafts, strict=True))
+        return await _STORE_STAGED.fetch_staged(_STAGE, drafts, tenant_id, moment)
 
     async def _settle_new(self, window: _Window, rows: list[asyncpg.Record]) -> None:
         """Record what is new, while the server stores the next window; the others are looked up later."""
-        created: dict[_Key, UUID] = {(row[1], row[2]): row[0] for row in rows}
-        others: Drafts = []
+        created: dict[Key, UUID] = {(row["content_hash"], row["agent_id"]): row["memory_id"] for row in rows}
+        others: list[Draft] = []
         for number, draft in enumerate(window.drafts):
-            key = _key_of(draft)
+            key = draft.key
             if (memory_id := created.get(key)) is not None and window.first[key] is draft:
-                self.report.record(draft.number, StoreOutcome.CREATED, memory_id)
+                self._call.report.record(draft.number, StoreOutcome.CREATED, memory_id)
             else:
                 others.append(draft)
-            if number % _SETTLED_AT_ONCE == 0:
+            if number % self._call.sizes.settled_at_once == 0:
                 await asyncio.sleep(0)
         self._unsettled += others
         self._settled += len(window.drafts) - len(others)
         self._tell_progress()
 
     async def _settle_the_rest(self) -> None:
-        """Record what was there already, or occurred earlier."""
+        """Record what existed already, or occurred earlier in the batch."""
         drafts, self._unsettled = self._unsettled, []
         if not drafts:
             return
         first = _first_of(drafts)
-        found = await self._find(list(first.values()))
+        found_first = await self._find(list(first.values()))
         for draft in drafts:
-            key = _key_of(draft)
-            outcome, result = found[key]
+            key = draft.key
+            found = found_first[key]
             if draft.content_text != first[key].content_text:
-                # Of two texts with one hash, either may be the one that is there: rare enough to ask one by one.
-                outcome, result = (await self._find([draft]))[key]
-            elif draft is not first[key] and outcome is not StoreOutcome.REFUSED:
-                outcome = StoreOutcome.EXISTING
-            if isinstance(result, MemoryGuildError):
-                self._refuse(draft.number, result)
+                # Two texts have one hash, and either may be the stored one: rare enough to ask one by one.
+                found = (await self._find([draft]))[key]
+            elif draft is not first[key]:
+                found = found._replace(outcome=StoreOutcome.EXISTING)
+            if found.error is not None:
+                self._call.refuse(draft.number, found.error)
             else:
-                self.report.record(draft.number, outcome, result)
+                self._call.report.record(draft.number, found.outcome, found.memory_id)
         self._settled += len(drafts)
         self._tell_progress()
 
-    def _tell_progress(self) -> None:
-        """Say how many items are done, where they are more than ever: an attempt that is undone does not count back."""
-        done = self._settled + self._refused_at_once
-        if self._progress is not None and done > self._told:
-            self._told = done
-            self._progress(done)
-
-    async def _find(self, drafts: list[Draft]) -> dict[_Key, _Found]:
-        """What is there already: the statement before this one met it, or waited for the transaction that stored it."""
+    async def _find(self, drafts: list[Draft]) -> dict[Key, _Found]:
+        """What is stored for each key: the statement before this one met it, or waited for who stored it."""
         columns = [[getattr(draft, name) for draft in drafts] for name in ("agent_id", "content_text", "content_hash")]
-        rows = await _STORED.fetch(self._tenant_id, *columns)
+        rows = await _STORED.fetch(self._call.tenant_id, *columns)
         if len(rows) < len(drafts):
             raise TransactionConflictError("memories of the batch were deleted at the same time; run the scope again")
-        found = {(row["content_hash"], row["agent_id"]): self._judge(row) for row in rows}
-        back = [result for outcome, result in found.values() if outcome is StoreOutcome.RESTORED]
-        if back and len(await _RESTORE.fetch(back)) < len(back):
-            raise TransactionConflictError("memories of the batch came back at the same time; run the scope again")
+        found = {(row["content_hash"], row["agent_id"]): _judge(row, self._call.on_forgotten) for row in rows}
+        restored = [memory.memory_id for memory in found.values() if memory.outcome is StoreOutcome.RESTORED]
+        if restored and len(await _RESTORE.fetch(restored)) < len(restored):
+            raise TransactionConflictError("memories of the batch were restored at the same time; run the scope again")
         return found
 
-    def _judge(self, row: asyncpg.Record) -> _Found:
-        if not row["same_text"]:
-            return StoreOutcome.REFUSED, HashCollisionError(row["agent_id"], row["content_hash"])
-        if not row["is_deleted"] or self._on_forgotten == "keep":
-            return StoreOutcome.EXISTING, row["memory_id"]
-        if self._on_forgotten == "raise":
-            return StoreOutcome.REFUSED, ForgottenMemoryError(row["memory_id"])
-        return StoreOutcome.RESTORED, row["memory_id"]
+    def _tell_progress(self) -> None:
+        self._call.progress.tell(self._settled + self._stream.refused)
 
 
-class _Window:
-    """Some drafts that are stored with one statement.
+class _Window(NamedTuple):
+    """Drafts that are stored with one statement.
 
     Attributes:
         drafts: All of them.
         first: The first one of each key: these are sent.
     """
 
-    def __init__(self, drafts: Drafts) -> None:
-        self.drafts = drafts
-        self.first = _first_of(drafts)
+    drafts: list[Draft]
+    first: dict[Key, Draft]
 
 
-def _key_of(draft: Draft) -> _Key:
-    return draft.content_hash, draft.agent_id
+class _Sent(NamedTuple):
+    """A window, and the rows of its new memories once the server has stored it."""
+
+    window: _Window
+    rows: asyncio.Task[list[asyncpg.Record]]
 
 
-def _first_of(drafts: Drafts) -> dict[_Key, Draft]:
-    first: dict[_Key, Draft] = {}
+class _Found(NamedTuple):
+    """What is stored for a key: a memory, or with it the error for which the draft is refused."""
+
+    outcome: StoreOutcome
+    memory_id: UUID
+    error: MemoryGuildError | None = None
+
+
+def _judge(row: asyncpg.Record, on_forgotten: OnForgotten) -> _Found:
+    memory_id: UUID = row["memory_id"]
+    if not row["same_text"]:
+        error: MemoryGuildError = HashCollisionError(row["agent_id"], row["content_hash"])
+        return _Found(StoreOutcome.REFUSED, memory_id, error)
+    if not row["is_deleted"] or on_forgotten == "keep":
+        return _Found(StoreOutcome.EXISTING, memory_id)
+    if on_forgotten == "raise":
+        return _Found(StoreOutcome.REFUSED, memory_id, ForgottenMemoryError(memory_id))
+    return _Found(StoreOutcome.RESTORED, memory_id)
+
+
+def _first_of(drafts: list[Draft]) -> dict[Key, Draft]:
+    first: dict[Key, Draft] = {}
     for draft in drafts:
-        first.setdefault(_key_of(draft), draft)
+        first.setdefault(draft.key, draft)
     return first
 
 
-def _numbered(number: int, error: MemoryGuildError) -> MemoryGuildError:
-    """The error, saying which item it is about, where it is about what the item says."""
+def _raise_for_item(number: int, error: MemoryGuildError) -> None:
+    """Raise the error of an item; if it is about the item's values, it says which item."""
     if isinstance(error, InvalidInputError):
-        return InvalidInputError(f"items[{number}].{error.field}".rstrip("."), error.reason)
+        raise InvalidInputError(f"items[{number}].{error.field}".rstrip("."), error.reason) from None
     if isinstance(error, TenantMismatchError):
-        return TenantMismatchError(f"items[{number}].{error}")
-    return error
+        raise TenantMismatchError(f"items[{number}].{error}") from None
+    raise error from None

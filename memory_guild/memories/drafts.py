@@ -16,12 +16,16 @@ from memory_guild.values.checks import check_content, check_json_object, check_n
 Item: TypeAlias = MemoryRecordCreate | Mapping[str, Any]
 """A memory to store: the serializer, or a dict of its shape, in which the scope's tenant and agent may be left out."""
 
-_KEYS = frozenset(MemoryRecordCreate.model_fields)
+Key: TypeAlias = tuple[str, str]
+"""The ``content_hash`` and ``agent_id`` of a memory."""
+
+_ITEM_KEYS = frozenset(MemoryRecordCreate.model_fields)
+_OVERHEAD_CHARACTERS = 300
 _SOURCE_TYPES = {str(source_type): str(source_type) for source_type in SourceType}
 
 
 class Draft(NamedTuple):
-    """A memory to store, as the statements take it: its number in the batch, and then its columns."""
+    """A memory to store, as the statements take it: its number in the batch, then its columns."""
 
     number: int
     agent_id: str
@@ -29,6 +33,16 @@ class Draft(NamedTuple):
     content_text: str
     content_hash: str
     metadata: str | None
+
+    @property
+    def key(self) -> Key:
+        """What is unique within the tenant. All calls lock in the order of their keys."""
+        return self.content_hash, self.agent_id
+
+    @property
+    def characters(self) -> int:
+        """About how much memory it takes, in bytes as in characters."""
+        return _OVERHEAD_CHARACTERS + len(self.content_text) + len(self.metadata or "")
 
 
 class Drafter:
@@ -80,7 +94,7 @@ class Drafter:
         """
         values = item if isinstance(item, dict) else _values_of(item)
         for key in values:
-            if key not in _KEYS:
+            if key not in _ITEM_KEYS:
                 raise InvalidInputError(str(key), "is no column that a caller decides")
         if values.get("tenant_id", self._tenant_id) != self._tenant_id:
             raise TenantMismatchError("tenant_id: is not the scope's; leave it out, or open that tenant's scope")

@@ -61,24 +61,26 @@ class StoreReport(Sequence[ItemOutcome]):
         """How many could not be stored."""
         return self._codes.count(_CODES[StoreOutcome.REFUSED])
 
-    def extend_to(self, count: int) -> None:
-        """Make room for items; what became of them is recorded later."""
-        missing = count - len(self._codes)
-        self._codes += bytes([_CODES[StoreOutcome.REFUSED]]) * missing
-        self._ids += _NO_ID * missing
-
     def record(self, number: int, outcome: StoreOutcome, memory_id: UUID) -> None:
-        """Say what became of an item."""
-        self.errors.pop(number, None)  # of an attempt that was undone
+        """Record that an item is stored, in whatever order the items come."""
+        self._make_room(number)
+        self.errors.pop(number, None)  # of an attempt that was rolled back
         self._codes[number] = _CODES[outcome]
         self._ids[number * _ID_BYTES : (number + 1) * _ID_BYTES] = memory_id.bytes
 
     def refuse(self, number: int, error: MemoryGuildError) -> None:
-        """Say that an item was refused."""
+        """Record that an item is refused."""
+        self._make_room(number)
         self._codes[number] = _CODES[StoreOutcome.REFUSED]
-        # A traceback would keep all that was at hand when the item was refused, thousands of others among it.
+        # A traceback would keep the frames alive, and with them thousands of other items.
         error.__cause__ = error.__context__ = None
         self.errors[number] = error.with_traceback(None)
+
+    def _make_room(self, number: int) -> None:
+        missing = number + 1 - len(self._codes)
+        if missing > 0:
+            self._codes += bytes([_CODES[StoreOutcome.REFUSED]]) * missing
+            self._ids += _NO_ID * missing
 
     def __len__(self) -> int:
         return len(self._codes)

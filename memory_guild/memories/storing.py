@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, get_args
 
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
@@ -14,16 +14,13 @@ from memory_guild.errors import (
     TransactionConflictError,
 )
 from memory_guild.memories.arguments import check_choice, tenant_of
-from memory_guild.memories.bulk import BulkStore, OnForgotten
+from memory_guild.memories.bulk import OnError, OnForgotten, store_stream
 from memory_guild.memories.drafts import Drafter, Item
 from memory_guild.memories.report import StoreReport
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import model_from
 from memory_guild.tenancy import ATTEMPTS
 from memory_guild.types import SourceType, StoreOutcome
-
-OnError: TypeAlias = Literal["raise", "report"]
-"""What to do at an item that cannot be stored: raise its error and store nothing, or report it and go on."""
 
 _REMEMBER = Statement("memories/remember_memory")
 
@@ -129,7 +126,4 @@ async def remember_many(
     check_choice("on_error", on_error, get_args(OnError))
     if not isinstance(items, (Iterable, AsyncIterable)):
         raise InvalidInputError("items", f"must be iterable, which {type(items).__name__} is not")
-    scope = current_scope()
-    tenant_id = tenant_of(scope)
-    drafter = Drafter(tenant_id, scope.agent_id)
-    return await BulkStore(tenant_id, drafter, on_forgotten, on_error == "report", progress).store(items)
+    return await store_stream(items, on_forgotten=on_forgotten, on_error=on_error, progress=progress)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from memory_guild.errors import CheckError, InvalidInputError
+from memory_guild.memories.bulk import OnError, OnForgotten, store_stream
+from memory_guild.memories.drafts import Item
+from memory_guild.memories.report import StoreReport
+from memory_guild.memories.stream import BatchSizes
 from memory_guild.models import hash_content
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -63,6 +68,34 @@ BAD_VALUES = [
 def item(text: str, **changes: Any) -> dict[str, Any]:
     """An item of a batch of tenant acme."""
     return {"agent_id": "scribe", "source_type": "document", "content_text": text} | changes
+
+
+class RememberMany(Protocol):
+    """The signature of ``remember_many``."""
+
+    def __call__(
+        self,
+        items: Iterable[Item] | AsyncIterable[Item],
+        *,
+        on_forgotten: OnForgotten = "restore",
+        on_error: OnError = "raise",
+        progress: Callable[[int], None] | None = None,
+    ) -> Coroutine[None, None, StoreReport]: ...
+
+
+def remember_many_with(sizes: BatchSizes) -> RememberMany:
+    """``remember_many`` with other sizes than the usual ones."""
+
+    async def remember_many(
+        items: Iterable[Item] | AsyncIterable[Item],
+        *,
+        on_forgotten: OnForgotten = "restore",
+        on_error: OnError = "raise",
+        progress: Callable[[int], None] | None = None,
+    ) -> StoreReport:
+        return await store_stream(items, on_forgotten=on_forgotten, on_error=on_error, progress=progress, sizes=sizes)
+
+    return remember_many
 
 
 async def insert(connection: Connection, text: str, **columns: Any) -> UUID:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -23,14 +23,14 @@ from memory_guild import (
     forget_where,
     purge,
     remember,
-    remember_many,
     restore,
     tenant_scope,
 )
 from memory_guild.database.connecting import connect
 from memory_guild.errors import ForgottenMemoryError, MemoryNotFoundError
-from memory_guild.memories import bulk
+from memory_guild.memories.stream import BatchSizes
 from tests.memories.memory_model import Key, Tenant
+from tests.memories.storing import RememberMany, remember_many_with
 
 TENANTS = st.sampled_from(["acme", "bolt"])
 AGENTS = st.sampled_from(["scribe", "librarian"])
@@ -121,11 +121,18 @@ class MemoryMachine(RuleBasedStateMachine):
         ends_well=ENDS_WELL,
     )
     def remember_many(self, tenant_id: str, window: int, copies: bool, **given: Any) -> None:
-        with windows_of(window, copies):
-            self.runner.run(self._remember_many(tenant_id, **given))
+        sizes = BatchSizes(
+            first_window=window, largest_window=window, drawn_at_once=window, most_in_arrays=0 if copies else 500
+        )
+        self.runner.run(self._remember_many(remember_many_with(sizes), tenant_id, **given))
 
     async def _remember_many(
-        self, tenant_id: str, items: list[dict[str, Any]], on_forgotten: Any, ends_well: bool
+        self,
+        remember_many: RememberMany,
+        tenant_id: str,
+        items: list[dict[str, Any]],
+        on_forgotten: Any,
+        ends_well: bool,
     ) -> None:
         async with self.scope(tenant_id, ends_well) as expected:
             report = await remember_many(items, on_forgotten=on_forgotten, on_error="report")
@@ -201,16 +208,6 @@ class MemoryMachine(RuleBasedStateMachine):
                 if (cursor := page.next_cursor) is None:
                     assert first + limit >= len(found)
                     break
-
-
-@contextmanager
-def windows_of(size: int, copies: bool) -> Iterator[None]:
-    """Let remember_many store a few items at a time."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_FIRST_WINDOW", "_LARGEST_WINDOW", "_ITEMS_AT_ONCE"):
-            patch.setattr(bulk, name, size)
-        patch.setattr(bulk, "_MOST_IN_ARRAYS", 0 if copies else 500)
-        yield
 
 
 def test_the_database_is_what_the_dicts_say(verbs_database_url: str) -> None:

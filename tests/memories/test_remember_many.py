@@ -18,6 +18,7 @@ from tests.memories.storing import (
     COLLIDING_TEXT,
     TEXT,
     Connection,
+    RememberMany,
     insert,
     item,
     stored,
@@ -30,8 +31,9 @@ pytestmark = pytest.mark.usefixtures("shared_database")
 # --- outcomes ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("small_windows")
-async def test_each_item_has_the_outcome_that_remember_would_have_had(superuser: Connection) -> None:
+async def test_each_item_has_the_outcome_that_remember_would_have_had(
+    superuser: Connection, remember_many: RememberMany
+) -> None:
     """A thousand items of two hundred texts, some of them there before, some forgotten, against a plain dict."""
     chosen = random.Random(4)
     expected: dict[tuple[str, str], StoreOutcome] = {}
@@ -63,8 +65,9 @@ async def test_each_item_has_the_outcome_that_remember_would_have_had(superuser:
     assert not any(row["is_deleted"] for row in rows.values() if (row["agent_id"], row["content_text"]) in met)
 
 
-@pytest.mark.usefixtures("small_windows")
-async def test_the_first_of_several_equal_items_is_the_one_that_is_stored(superuser: Connection) -> None:
+async def test_the_first_of_several_equal_items_is_the_one_that_is_stored(
+    superuser: Connection, remember_many: RememberMany
+) -> None:
     items = [item(f"text {number % 7}", metadata={"number": number}) for number in range(30)]
     async with tenant_scope("acme"):
         report = await remember_many(items)
@@ -75,8 +78,7 @@ async def test_the_first_of_several_equal_items_is_the_one_that_is_stored(superu
     assert [row["number"] for row in numbers] == list(range(7))
 
 
-@pytest.mark.usefixtures("small_windows")
-async def test_memories_keep_the_order_of_the_items(superuser: Connection) -> None:
+async def test_memories_keep_the_order_of_the_items(superuser: Connection, remember_many: RememberMany) -> None:
     in_order = [f"text {number}" for number in random.Random(2).sample(range(100), 100)]
     async with tenant_scope("acme"):
         await remember("before", source_type="document", agent_id="scribe")
@@ -88,8 +90,7 @@ async def test_memories_keep_the_order_of_the_items(superuser: Connection) -> No
     assert await superuser.fetchval("SELECT bool_and(created_at = updated_at) FROM memory_records")
 
 
-@pytest.mark.usefixtures("small_windows")
-async def test_what_is_there_is_not_written_again(superuser: Connection) -> None:
+async def test_what_is_there_is_not_written_again(superuser: Connection, remember_many: RememberMany) -> None:
     items = [item(f"text {number}", metadata={"kept": True}) for number in range(20)]
     async with tenant_scope("acme"):
         first = await remember_many(items)
@@ -131,12 +132,13 @@ async def test_another_tenants_copies_are_none(superuser: Connection) -> None:
     assert (await stored(superuser)).items() >= rows.items()
 
 
-@pytest.mark.usefixtures("small_windows")
 @pytest.mark.parametrize(
     ("on_forgotten", "expected"),
     [("restore", ["restored", "existing"]), ("keep", ["existing"] * 2), ("raise", ["refused"] * 2)],
 )
-async def test_forgotten_texts(superuser: Connection, on_forgotten: Any, expected: list[str]) -> None:
+async def test_forgotten_texts(
+    superuser: Connection, on_forgotten: Any, expected: list[str], remember_many: RememberMany
+) -> None:
     forgotten = [await insert(superuser, f"text {number}", is_deleted=True) for number in range(10)]
     rows = await stored(superuser)
     items = [item(f"text {number}") for number in range(10)]
@@ -166,9 +168,8 @@ async def test_an_empty_stream() -> None:
     assert (list(report), len(report), report.created, report.refused, told) == ([], 0, 0, 0, [])
 
 
-@pytest.mark.usefixtures("small_windows")
 @pytest.mark.parametrize("last", ["text 29", "\x00"])
-async def test_progress_grows_up_to_the_number_of_items(last: str) -> None:
+async def test_progress_grows_up_to_the_number_of_items(last: str, remember_many: RememberMany) -> None:
     told: list[int] = []
     items = [item(f"text {number}") for number in range(29)]
     items[3] = item("\x00")

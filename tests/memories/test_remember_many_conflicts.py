@@ -5,21 +5,33 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
-from memory_guild import count, find_all, remember, remember_many, tenancy, tenant_scope
+from memory_guild import count, find_all, remember, tenancy, tenant_scope
 from memory_guild.database.connecting import connect
 from memory_guild.errors import ScopeClosedError, TransactionConflictError
-from memory_guild.memories import bulk
 from memory_guild.memories.drafts import Item
 from memory_guild.memories.report import ItemOutcome, StoreReport
+from memory_guild.memories.stream import BatchSizes
 from memory_guild.types import StoreOutcome
 from tests.conftest import run_statement
-from tests.memories.storing import COLLIDING_TEXT, TEXT, Connection, insert, item, stored, texts, until_one_waits
+from tests.memories.storing import (
+    COLLIDING_TEXT,
+    TEXT,
+    Connection,
+    RememberMany,
+    insert,
+    item,
+    remember_many_with,
+    stored,
+    texts,
+    until_one_waits,
+)
 
-pytestmark = pytest.mark.usefixtures("impatient_database", "small_windows")
+pytestmark = pytest.mark.usefixtures("impatient_database")
 
 FAIL_A_FEW_TIMES = """
 CREATE SEQUENCE attempts;
@@ -60,7 +72,9 @@ def items(*numbers: int) -> list[Item]:
 # --- deadlocks among streams ------------------------------------------------------------------------------------
 
 
-async def test_streams_in_opposite_orders_all_finish(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_streams_in_opposite_orders_all_finish(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, remember_many: RememberMany
+) -> None:
     # Each may meet another one once: who begins anew stores in the order of the keys.
     monkeypatch.setattr(tenancy, "ATTEMPTS", 1 + 8)
     orders = [random.Random(seed).sample(range(300), 300) for seed in range(4)]
@@ -80,9 +94,9 @@ async def test_streams_in_opposite_orders_all_finish(connection: Connection, mon
         assert [outcome.memory_id for outcome in report] == [rows[f"text {number}"] for number in order]
 
 
-async def test_windows_lock_in_the_order_of_the_keys(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_windows_lock_in_the_order_of_the_keys(connection: Connection, small_windows: BatchSizes) -> None:
     """Calls of one window each never deadlock, in whatever order the items come: the rows lie as they were stored."""
-    monkeypatch.setattr(bulk, "_FIRST_WINDOW", 300)
+    remember_many = remember_many_with(replace(small_windows, first_window=300))
     numbers = random.Random(1).sample(range(200), 200)
     async with tenant_scope("acme"):
         await remember_many(item(f"text {number // 2}", agent_id=f"agent {number % 2}") for number in numbers)
@@ -95,7 +109,9 @@ async def test_windows_lock_in_the_order_of_the_keys(connection: Connection, mon
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
-async def test_what_fails_a_few_times_is_stored_in_the_end(connection: Connection, sqlstate: str) -> None:
+async def test_what_fails_a_few_times_is_stored_in_the_end(
+    connection: Connection, sqlstate: str, remember_many: RememberMany
+) -> None:
     await fail_a_few_times(connection, 3, sqlstate)
     told: list[int] = []
     async with tenant_scope("acme", "scribe"):
@@ -117,7 +133,9 @@ async def test_what_fails_a_few_times_is_stored_in_the_end(connection: Connectio
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
-async def test_what_fails_each_time_is_not_stored(connection: Connection, sqlstate: str) -> None:
+async def test_what_fails_each_time_is_not_stored(
+    connection: Connection, sqlstate: str, remember_many: RememberMany
+) -> None:
     await fail_a_few_times(connection, 1000, sqlstate)
     async with tenant_scope("acme", "scribe"):
         await remember("before", source_type="document")
@@ -129,7 +147,7 @@ async def test_what_fails_each_time_is_not_stored(connection: Connection, sqlsta
     assert await texts(connection) == ["before", "after"]
 
 
-async def test_other_errors_are_not_tried_again(connection: Connection) -> None:
+async def test_other_errors_are_not_tried_again(connection: Connection, remember_many: RememberMany) -> None:
     await fail_a_few_times(connection, 1, "23P01")
     async with tenant_scope("acme", "scribe"):
         with pytest.raises(Exception, match="a constraint refused the row"):
@@ -139,10 +157,10 @@ async def test_other_errors_are_not_tried_again(connection: Connection) -> None:
 
 
 async def test_a_stream_that_was_too_long_to_keep_is_not_tried_again(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, small_windows: BatchSizes
 ) -> None:
     await fail_a_few_times(connection, 1, "40001")
-    monkeypatch.setattr(bulk, "_KEPT_MAX_CHARACTERS", 2 * bulk._DRAFT_CHARACTERS)
+    remember_many = remember_many_with(replace(small_windows, kept_max_characters=600))
     async with tenant_scope("acme", "scribe"):
         with pytest.raises(TransactionConflictError):
             await remember_many(items())
@@ -152,7 +170,9 @@ async def test_a_stream_that_was_too_long_to_keep_is_not_tried_again(
     assert await connection.fetchval("SELECT last_value FROM attempts") == 2
 
 
-async def test_a_source_that_uses_the_scope_learns_why_it_was_aborted(connection: Connection) -> None:
+async def test_a_source_that_uses_the_scope_learns_why_it_was_aborted(
+    connection: Connection, remember_many: RememberMany
+) -> None:
     """Its own statement fails next, because a window did: that is what is raised, and nothing is tried again."""
     await fail_a_few_times(connection, 1000, "40001")
 
@@ -172,7 +192,9 @@ async def test_a_source_that_uses_the_scope_learns_why_it_was_aborted(connection
     assert unhandled == []
 
 
-async def test_a_source_that_reads_what_is_undone_is_a_conflict_too(connection: Connection) -> None:
+async def test_a_source_that_reads_what_is_undone_is_a_conflict_too(
+    connection: Connection, remember_many: RememberMany
+) -> None:
     """It goes on reading with a cursor that was undone with the first attempt."""
     async with tenant_scope("acme", "reader"):
         await remember_many(item(f"text {number}", agent_id="reader") for number in reversed(range(1_200)))
@@ -194,7 +216,9 @@ async def test_a_source_that_reads_what_is_undone_is_a_conflict_too(connection: 
         assert (await remember_many(copies())).created == 1_200
 
 
-async def test_a_source_that_uses_a_scope_that_has_ended_is_told_so(connection: Connection) -> None:
+async def test_a_source_that_uses_a_scope_that_has_ended_is_told_so(
+    connection: Connection, remember_many: RememberMany
+) -> None:
     async with tenant_scope("acme", "scribe") as ended:
         pass
 
@@ -234,14 +258,18 @@ async def other(database_url: str) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-async def test_a_deadlock_with_what_the_scope_itself_holds_stays_one(connection: Connection, other: Connection) -> None:
+async def test_a_deadlock_with_what_the_scope_itself_holds_stays_one(
+    connection: Connection, other: Connection, remember_many: RememberMany
+) -> None:
     async with asyncio.timeout(60):
         with pytest.raises(TransactionConflictError, match="40P01"):
             await met(connection, other, lambda: remember_many(items()))
     assert await texts(connection) == []
 
 
-async def test_an_attempt_that_is_undone_leaves_nothing_in_the_report(connection: Connection) -> None:
+async def test_an_attempt_that_is_undone_leaves_nothing_in_the_report(
+    connection: Connection, remember_many: RememberMany
+) -> None:
     """The first window finds a forgotten memory, the second one fails; before the third, somebody brings it back."""
     memory_id = await insert(connection, "text 0", is_deleted=True)
     await fail_a_few_times(connection, 1, "40001")

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
 import pytest
 from tortoise.exceptions import OperationalError
 
-from memory_guild import remember, remember_many, tenant_scope
+from memory_guild import remember, tenant_scope
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
 from memory_guild.errors import ScopeAbortedError, ServerUnreachableError, StatementCanceledError
 from memory_guild.memories.drafts import Item
-from tests.memories.storing import Connection, insert, item, texts, until_one_waits
+from tests.memories.storing import Connection, RememberMany, insert, item, texts, until_one_waits
 from tests.tenancy.pool import assert_pool_is_clean
 from tests.tenancy.scope_work import kill_backend
 
-pytestmark = pytest.mark.usefixtures("small_pool", "small_windows")
+pytestmark = pytest.mark.usefixtures("small_pool")
 
 ITEMS = [item(f"text {number}") for number in range(40)]
 
 
 @pytest.fixture
 async def small_pool(
-    verbs_database_url: str, superuser: Connection, monkeypatch: pytest.MonkeyPatch
+    verbs_database_url: str, superuser: Connection, monkeypatch: pytest.MonkeyPatch, remember_many: RememberMany
 ) -> AsyncIterator[None]:
     """Two connections at the most; both must be clean and free at the end, and able to store."""
     monkeypatch.setenv("MEMORY_GUILD_POOL_MAX", "2")
@@ -38,11 +38,23 @@ async def small_pool(
     assert unhandled == []
 
 
-async def store(items: object = ITEMS) -> None:
-    async with tenant_scope("acme", "scribe"):
-        await remember("before", source_type="document")
-        await remember_many(items)  # type: ignore[arg-type]
-        await remember("after", source_type="document")
+class Store:
+    """A scope that stores one memory, a stream and another memory."""
+
+    def __init__(self, remember_many: RememberMany) -> None:
+        self._remember_many = remember_many
+
+    async def __call__(self, items: Iterable[Item] | AsyncIterable[Item] = ITEMS) -> None:
+        """Open it, store, and commit."""
+        async with tenant_scope("acme", "scribe"):
+            await remember("before", source_type="document")
+            await self._remember_many(items)
+            await remember("after", source_type="document")
+
+
+@pytest.fixture
+def store(remember_many: RememberMany) -> Store:
+    return Store(remember_many)
 
 
 async def hold(superuser: Connection, number: int) -> None:
@@ -55,7 +67,7 @@ async def hold(superuser: Connection, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 7, 39])
-async def test_killed_while_a_window_is_stored(superuser: Connection, number: int) -> None:
+async def test_killed_while_a_window_is_stored(superuser: Connection, number: int, store: Store) -> None:
     await hold(superuser, number)
     task = asyncio.create_task(store())
     pid = await until_one_waits(superuser)
@@ -70,7 +82,9 @@ async def test_killed_while_a_window_is_stored(superuser: Connection, number: in
 
 
 @pytest.mark.parametrize("number", [0, 1, 6, 25, 39])
-async def test_killed_between_two_windows(superuser: Connection, verbs_database_url: str, number: int) -> None:
+async def test_killed_between_two_windows(
+    superuser: Connection, verbs_database_url: str, number: int, store: Store
+) -> None:
     async def items() -> AsyncIterator[Item]:
         for position, one in enumerate(ITEMS):
             if position == number:
@@ -86,7 +100,7 @@ async def test_killed_between_two_windows(superuser: Connection, verbs_database_
 
 
 @pytest.mark.parametrize("number", [0, 7, 39])
-async def test_cancelled_while_a_window_is_stored(superuser: Connection, number: int) -> None:
+async def test_cancelled_while_a_window_is_stored(superuser: Connection, number: int, store: Store) -> None:
     await hold(superuser, number)
     task = asyncio.create_task(store())
     await until_one_waits(superuser)
@@ -98,7 +112,9 @@ async def test_cancelled_while_a_window_is_stored(superuser: Connection, number:
 
 
 @pytest.mark.parametrize("number", [0, 7, 39])
-async def test_a_call_that_is_cancelled_undoes_itself_alone(superuser: Connection, number: int) -> None:
+async def test_a_call_that_is_cancelled_undoes_itself_alone(
+    superuser: Connection, number: int, remember_many: RememberMany
+) -> None:
     await hold(superuser, number)
     async with tenant_scope("acme", "scribe"):
         await remember("before", source_type="document")
@@ -113,7 +129,7 @@ async def test_a_call_that_is_cancelled_undoes_itself_alone(superuser: Connectio
 
 
 @pytest.mark.parametrize("at", [0, 5, 20])
-async def test_cancelled_while_the_source_waits(superuser: Connection, at: int) -> None:
+async def test_cancelled_while_the_source_waits(superuser: Connection, at: int, store: Store) -> None:
     waits, is_closed = asyncio.Event(), asyncio.Event()
 
     async def items() -> AsyncIterator[Item]:
@@ -136,7 +152,9 @@ async def test_cancelled_while_the_source_waits(superuser: Connection, at: int) 
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144])
-async def test_cancelled_at_any_turn_everything_is_there_or_nothing(superuser: Connection, turns: int) -> None:
+async def test_cancelled_at_any_turn_everything_is_there_or_nothing(
+    superuser: Connection, turns: int, store: Store
+) -> None:
     async def items() -> AsyncIterator[Item]:
         for one in ITEMS:
             await asyncio.sleep(0)
@@ -151,7 +169,7 @@ async def test_cancelled_at_any_turn_everything_is_there_or_nothing(superuser: C
         assert len(await texts(superuser)) in (0, len(ITEMS) + 2)
 
 
-async def test_a_statement_that_takes_too_long(superuser: Connection) -> None:
+async def test_a_statement_that_takes_too_long(superuser: Connection, remember_many: RememberMany) -> None:
     await hold(superuser, 7)
 
     async def cancel_the_statement() -> None:
@@ -169,7 +187,7 @@ async def test_a_statement_that_takes_too_long(superuser: Connection) -> None:
     assert await texts(superuser) == ["before", "after"]
 
 
-async def test_in_a_scope_that_has_failed_already(superuser: Connection) -> None:
+async def test_in_a_scope_that_has_failed_already(superuser: Connection, remember_many: RememberMany) -> None:
     with pytest.raises(ScopeAbortedError):
         async with tenant_scope("acme"):
             with pytest.raises(OperationalError, match="division by zero"):

@@ -28,6 +28,7 @@ from tests.memories.storing import (
     SECRET,
     TEXT,
     Connection,
+    RememberMany,
     insert,
     item,
     stored,
@@ -104,9 +105,10 @@ async def test_a_serializer_that_was_made_without_validation_is_checked_too(supe
     assert await texts(superuser) == []
 
 
-@pytest.mark.usefixtures("small_windows")
 @pytest.mark.parametrize("distance", [1, 3, 20])
-async def test_two_texts_with_one_hash_in_a_stream(superuser: Connection, distance: int) -> None:
+async def test_two_texts_with_one_hash_in_a_stream(
+    superuser: Connection, distance: int, remember_many: RememberMany
+) -> None:
     """In one window, or far apart."""
     between = [item(f"text {number}") for number in range(distance - 1)]
     items = [item(TEXT), *between, item(COLLIDING_TEXT), item(TEXT), item(COLLIDING_TEXT, agent_id="librarian")]
@@ -124,9 +126,10 @@ async def test_two_texts_with_one_hash_in_a_stream(superuser: Connection, distan
     assert (found.count(TEXT), found.count(COLLIDING_TEXT), len(found)) == (1, 1, distance + 1)
 
 
-@pytest.mark.usefixtures("small_windows")
 @pytest.mark.parametrize("is_deleted", [False, True])
-async def test_another_text_with_the_hash_is_there(superuser: Connection, is_deleted: bool) -> None:
+async def test_another_text_with_the_hash_is_there(
+    superuser: Connection, is_deleted: bool, remember_many: RememberMany
+) -> None:
     await insert(superuser, TEXT, is_deleted=is_deleted)
     rows = await stored(superuser)
     items = [item("before"), item(COLLIDING_TEXT), item("after"), item(COLLIDING_TEXT)]
@@ -142,9 +145,10 @@ async def test_another_text_with_the_hash_is_there(superuser: Connection, is_del
     assert (await stored(superuser)).items() >= rows.items()
 
 
-@pytest.mark.usefixtures("small_windows")
 @pytest.mark.parametrize("kind", ["invalid", "collision", "forgotten"])
-async def test_an_error_undoes_the_call_and_nothing_else(superuser: Connection, kind: str) -> None:
+async def test_an_error_undoes_the_call_and_nothing_else(
+    superuser: Connection, kind: str, remember_many: RememberMany
+) -> None:
     bad = {"invalid": item("\x00"), "collision": item(COLLIDING_TEXT), "forgotten": item("forgotten")}[kind]
     await insert(superuser, "forgotten", is_deleted=True)
     before = [item(f"text {number}") for number in range(20)]

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from tortoise.transactions import in_transaction
 
-from memory_guild import count, find, get, remember, remember_many, tenant_scope
+from memory_guild import count, find, get, remember, tenant_scope
 from memory_guild.errors import InvalidInputError, TransactionConflictError
 from memory_guild.memories.drafts import Item
 from memory_guild.models import MemoryRecord
 from memory_guild.serializers import MemoryRecordCreate
-from tests.memories.storing import Connection, item, texts
+from tests.memories.storing import Connection, RememberMany, item, texts
 
-pytestmark = pytest.mark.usefixtures("shared_database", "small_windows")
+pytestmark = pytest.mark.usefixtures("shared_database")
 
 TEXTS = [f"text {number:02}" for number in range(30)]
 
@@ -70,14 +70,16 @@ SOURCES: dict[str, Callable[[], Iterable[Item] | AsyncIterable[Item]]] = {
 
 
 @pytest.mark.parametrize("source", SOURCES)
-async def test_items_may_come_from(source: str, superuser: Connection) -> None:
+async def test_items_may_come_from(source: str, superuser: Connection, remember_many: RememberMany) -> None:
     async with tenant_scope("acme"):
         report = await remember_many(SOURCES[source]())
     assert (report.created, len(report)) == (30, 30)
     assert await texts(superuser) == TEXTS
 
 
-async def test_a_source_may_use_the_verbs_of_the_scope_while_it_yields(superuser: Connection) -> None:
+async def test_a_source_may_use_the_verbs_of_the_scope_while_it_yields(
+    superuser: Connection, remember_many: RememberMany
+) -> None:
     async def items() -> AsyncIterator[Item]:
         for number, text in enumerate(TEXTS):
             memory, _ = await remember(f"note {number}", source_type="document", metadata={"of": text})
@@ -93,7 +95,7 @@ async def test_a_source_may_use_the_verbs_of_the_scope_while_it_yields(superuser
     assert sorted(await texts(superuser)) == sorted([*TEXTS, *(f"note {number}" for number in range(30))])
 
 
-async def test_other_tasks_of_the_scope_may_go_on_meanwhile() -> None:
+async def test_other_tasks_of_the_scope_may_go_on_meanwhile(remember_many: RememberMany) -> None:
     async with tenant_scope("acme", "scribe"):
         reports = await asyncio.gather(
             remember_many(asynchronous_generator()), remember_many(map(item, TEXTS)), remember_many(generator())
@@ -104,7 +106,9 @@ async def test_other_tasks_of_the_scope_may_go_on_meanwhile() -> None:
 
 @pytest.mark.parametrize("at", [0, 5, 29])
 @pytest.mark.parametrize("is_asynchronous", [False, True])
-async def test_a_source_that_fails_in_the_middle(superuser: Connection, at: int, is_asynchronous: bool) -> None:
+async def test_a_source_that_fails_in_the_middle(
+    superuser: Connection, at: int, is_asynchronous: bool, remember_many: RememberMany
+) -> None:
     def failing() -> Iterator[Item]:
         for number, text in enumerate(TEXTS):
             if number == at:
@@ -123,7 +127,9 @@ async def test_a_source_that_fails_in_the_middle(superuser: Connection, at: int,
     assert await texts(superuser) == ["after"]
 
 
-async def test_a_conflict_of_the_source_itself_is_not_tried_again(superuser: Connection) -> None:
+async def test_a_conflict_of_the_source_itself_is_not_tried_again(
+    superuser: Connection, remember_many: RememberMany
+) -> None:
     """What it had yielded last is lost, and a generator that has failed only seems to be empty."""
 
     async def items() -> AsyncIterator[Item]:
@@ -139,7 +145,9 @@ async def test_a_conflict_of_the_source_itself_is_not_tried_again(superuser: Con
 
 @pytest.mark.parametrize("context", ["scope", "transaction"])
 @pytest.mark.parametrize("first", [1, 2, 20])
-async def test_a_source_that_keeps_a_scope_open_is_refused(superuser: Connection, context: str, first: int) -> None:
+async def test_a_source_that_keeps_a_scope_open_is_refused(
+    superuser: Connection, context: str, first: int, remember_many: RememberMany
+) -> None:
     """It would have to end before its items can be stored."""
     is_closed = False
 
@@ -187,7 +195,9 @@ class Leaking:
 
 
 @pytest.mark.parametrize("first", [1, 2, 20])
-async def test_a_scope_that_nobody_ends_is_ended(superuser: Connection, first: int) -> None:
+async def test_a_scope_that_nobody_ends_is_ended(
+    superuser: Connection, first: int, remember_many: RememberMany
+) -> None:
     source = Leaking(first)
     async with asyncio.timeout(20), tenant_scope("acme"):
         with pytest.raises(InvalidInputError, match="come from a scope that is still open"):
@@ -202,7 +212,7 @@ async def test_a_scope_that_nobody_ends_is_ended(superuser: Connection, first: i
     assert await texts(superuser) == ["after", "in a scope of its own"]
 
 
-async def test_a_source_may_use_one_dict_for_all_items(superuser: Connection) -> None:
+async def test_a_source_may_use_one_dict_for_all_items(superuser: Connection, remember_many: RememberMany) -> None:
     one = item("", metadata={})
 
     def synchronous() -> Iterator[Item]:
@@ -223,7 +233,7 @@ async def test_a_source_may_use_one_dict_for_all_items(superuser: Connection) ->
     assert [memory.metadata for memory in found] == [{"text": memory.content_text} for memory in found]
 
 
-async def test_a_source_may_have_begun_before_the_scope() -> None:
+async def test_a_source_may_have_begun_before_the_scope(remember_many: RememberMany) -> None:
     items = asynchronous_generator()
     first = await anext(items)
     async with tenant_scope("acme"):

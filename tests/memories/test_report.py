@@ -25,9 +25,7 @@ EXPECTED = [
 @pytest.fixture
 def report() -> StoreReport:
     report = StoreReport()
-    report.extend_to(2)
     report.refuse(1, ERROR)
-    report.extend_to(5)
     for number in (4, 0, 3, 2):
         _, memory_id, _ = EXPECTED[number]
         assert memory_id
@@ -73,7 +71,6 @@ def test_what_is_recorded_last_counts(report: StoreReport) -> None:
 
 def test_an_error_is_kept_without_what_was_at_hand() -> None:
     report = StoreReport()
-    report.extend_to(1)
     try:
         try:
             UUID("no")
@@ -87,6 +84,7 @@ def test_an_error_is_kept_without_what_was_at_hand() -> None:
 
 def test_it_takes_17_bytes_an_item() -> None:
     report = StoreReport()
-    report.extend_to(100_000)
+    for number in range(100_000):
+        report.record(number, StoreOutcome.CREATED, IDS[0])
     size = sum(sys.getsizeof(part) for part in vars(report).values())
     assert 17 * 100_000 <= size < 18 * 100_000
