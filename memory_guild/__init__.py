@@ -1,5 +1,10 @@
-"""Memory Guild: the data layer that AI agents trust with their memory."""
+"""Memory Guild: the data layer that AI agents trust with their memory.
 
+Taught as ``import memory_guild as guild``. What one does with a memory or an edge is flat (``guild.remember``); what
+operators do is in a namespace (``guild.schema.validate``).
+"""
+
+from memory_guild import schema
 from memory_guild.database.connecting import connect
 from memory_guild.errors import MemoryGuildError
 from memory_guild.graph.adjacency import contradictions, neighbors
@@ -12,6 +17,7 @@ from memory_guild.memories.reading import count, find, find_all, get, get_many
 from memory_guild.memories.relations import fetch_relations
 from memory_guild.memories.storing import remember, remember_many
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
+from memory_guild.schema import upgrade
 from memory_guild.tenancy import admin_scope, tenant_scope
 from memory_guild.types import DataSourceType, Direction, RelationshipType, SourceType, StoreOutcome
 
@@ -47,10 +53,12 @@ __all__ = [
     "remember",
     "remember_many",
     "restore",
+    "schema",
     "subgraph",
     "supersede",
     "tenant_scope",
     "traverse",
     "unrelate",
     "update",
+    "upgrade",
 ]

@@ -12,15 +12,17 @@ from contextvars import Token
 from types import TracebackType
 from typing import TypeVar
 
-import asyncpg
-
 from memory_guild.database import scope as scopes
 from memory_guild.database.engine import GuildClient, client
 from memory_guild.database.scope import Scope
-from memory_guild.database.sqlstate import translated_errors
+from memory_guild.database.sqlstate import (
+    INSUFFICIENT_PRIVILEGE,
+    INVALID_PARAMETER_VALUE,
+    Explanations,
+    translated_errors,
+)
 from memory_guild.database.transaction import SavepointContext, ScopeTransactionContext
 from memory_guild.errors import (
-    MemoryGuildError,
     RoleMissingError,
     ScopeError,
     TenantMismatchError,
@@ -208,11 +210,13 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _explanations(role: str) -> dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]]:
+def _explanations(role: str) -> Explanations:
     """What the server's refusal to begin means, by SQLSTATE."""
     return {
-        "22023": lambda _: RoleMissingError(f"the server has no role {role}; run `memory-guild upgrade`"),
-        "42501": lambda _: RoleMissingError(
+        INVALID_PARAMETER_VALUE: lambda _: RoleMissingError(
+            f"the server has no role {role}; run `memory-guild upgrade`"
+        ),
+        INSUFFICIENT_PRIVILEGE: lambda _: RoleMissingError(
             f"this login may not become {role}; let a DBA run: GRANT {role} TO the_login"
         ),
     }

@@ -134,7 +134,7 @@ async def test_installed_command_upgrades_an_empty_database(
         assert name not in second.stdout
     assert (second.returncode, second.stderr) == (0, "")
     connection = await asyncpg.connect(empty_database_url)
-    changes = await compare_catalog(connection, "public")
+    changes = (await compare_catalog(connection, "public")).differences
     await connection.close()
     assert [change for change in changes if change.kind in {"table", "column", "constraint", "index"}] == []
 

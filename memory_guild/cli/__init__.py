@@ -6,14 +6,8 @@ import sys
 
 import typer
 
+from memory_guild.cli import demo, doctor, indexes, ingest, server, upgrade, validate
 from memory_guild.cli.console import errors
-from memory_guild.cli.demo import demo
-from memory_guild.cli.doctor import doctor
-from memory_guild.cli.indexes import indexes
-from memory_guild.cli.ingest import ingest
-from memory_guild.cli.server import server
-from memory_guild.cli.upgrade import upgrade
-from memory_guild.cli.validate import validate
 from memory_guild.errors import MemoryGuildError
 
 app = typer.Typer(
@@ -22,13 +16,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-app.command()(doctor)
-app.command()(ingest)
-app.command()(upgrade)
-app.command()(validate)
-app.add_typer(indexes)
-app.add_typer(server)
+app.command("demo")(demo.run)
+app.command("doctor")(doctor.run)
+app.command("ingest")(ingest.run)
+app.command("upgrade")(upgrade.run)
+app.command("validate")(validate.run)
+app.add_typer(indexes.commands)
+app.add_typer(server.commands)
 
 
 def main() -> None:

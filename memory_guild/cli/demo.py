@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from memory_guild import demo as python_docs
 from memory_guild.cli.console import errors, output
 from memory_guild.database.connecting import connect
-from memory_guild.schema.migrating import upgrade
+from memory_guild.schema import upgrade
 from memory_guild.tenancy import tenant_scope
 
 MAX_HOPS = 3
 
 
-def demo(
+def run(
     topic: Annotated[str, typer.Option(help="Where the walk starts: a name of the library, or a topic of help().")] = (
         "with"
     ),

@@ -8,15 +8,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from memory_guild import schema
 from memory_guild.cli.console import output
-from memory_guild.schema import health as library
 
 _STYLES = {"ok": "green", "notice": "yellow", "broken": "red"}
 
 
-def doctor() -> None:
+def run() -> None:
     """Say what isolates the tenants of this database, what does not, and how to mend it; exit code 1 if broken."""
-    found = asyncio.run(library.doctor())
+    found = asyncio.run(schema.doctor())
     table = Table("", "what", "found", "to do")
     for finding in found:
         # As text, not as markup: names of the database's own may hold brackets.

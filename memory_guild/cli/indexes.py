@@ -12,7 +12,7 @@ from memory_guild.schema import indexes as library
 
 Names = Annotated[list[str] | None, typer.Argument(help="Which indexes; all of them by default.", show_default=False)]
 
-indexes = typer.Typer(
+commands = typer.Typer(
     name="indexes", help="More indexes than the specification's: recommend, create, drop.", no_args_is_help=True
 )
 
@@ -33,7 +33,7 @@ _OUTCOMES = {
 }
 
 
-@indexes.command()
+@commands.command()
 def recommend(names: Names = None) -> None:
     """Print what each index is for, whether it is there, and the statements that create would run, for psql."""
     for index in asyncio.run(library.recommend(names=names or ())):
@@ -41,14 +41,14 @@ def recommend(names: Names = None) -> None:
         _print(*(f"{text};" for text in index.statements), "")
 
 
-@indexes.command()
+@commands.command()
 def create(names: Names = None) -> None:
     """Build what is missing, while agents go on reading and writing; repair what an interrupted build has left."""
     with errors.status("Building indexes, which waits for open transactions …"):
         asyncio.run(library.create(names=names or (), progress=_print_change))
 
 
-@indexes.command()
+@commands.command()
 def drop(names: Names = None) -> None:
     """Drop what is there, while agents go on reading and writing."""
     with errors.status("Dropping indexes, which waits for open transactions …"):

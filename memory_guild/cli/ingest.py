@@ -17,7 +17,7 @@ from memory_guild.errors import UnreadableFileError
 from memory_guild.transfer import jsonl
 
 
-def ingest(
+def run(
     file: Annotated[Path, typer.Argument(help="A file of JSON lines, or - for standard input.", show_default=False)],
     batch_size: Annotated[int, typer.Option(min=1, help="How many lines to store at once.")] = jsonl.DEFAULT_BATCH_SIZE,
 ) -> None:

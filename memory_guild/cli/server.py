@@ -8,24 +8,24 @@ from memory_guild import embedded
 from memory_guild.cli.console import errors, output
 from memory_guild.settings import Settings
 
-server = typer.Typer(name="server", help="The embedded PostgreSQL: start, stop, status, url.", no_args_is_help=True)
+commands = typer.Typer(name="server", help="The embedded PostgreSQL: start, stop, status, url.", no_args_is_help=True)
 
 
-@server.command()
+@commands.command()
 def start() -> None:
     """Start the server, and let it run on until it is stopped."""
     settings = Settings.from_environment()
     _print_status(embedded.start(settings.embedded_folder, settings.embedded_version))
 
 
-@server.command()
+@commands.command()
 def stop() -> None:
     """Stop the server, also while others use it; the data stays."""
     stopped = embedded.stop(Settings.from_environment().embedded_folder)
     output.print("stopped" if stopped else "not running")
 
 
-@server.command()
+@commands.command()
 def status() -> None:
     """Say whether the server runs, and where; exit code 3 where it does not."""
     found = _status()
@@ -34,7 +34,7 @@ def status() -> None:
         raise typer.Exit(3)
 
 
-@server.command()
+@commands.command()
 def url() -> None:
     """Print the running server's connection URL, for psql and the like."""
     found = _status()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from memory_guild import schema
 from memory_guild.cli.console import output
-from memory_guild.schema import migrating as library
 
 
-def upgrade() -> None:
+def run() -> None:
     """Create or upgrade the tables; safe to start from several processes at once."""
-    applied = asyncio.run(library.upgrade())
+    applied = asyncio.run(schema.upgrade())
     for name in applied:
         output.print(f"applied {name}", highlight=False)
     if not applied:

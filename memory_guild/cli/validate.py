@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from memory_guild import schema
 from memory_guild.cli.console import output
-from memory_guild.schema import validation as library
-from memory_guild.schema.catalog import Comparison
+from memory_guild.schema import Comparison, Difference
 
 
-def validate(
+def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array of the differences.")] = False,
 ) -> None:
     """Compare the live catalog with the specification, and list the indexes that were added on purpose.
 
     Exit code 1 where the two differ; what was added on purpose is no difference.
     """
-    found = asyncio.run(library.validate())
+    found = asyncio.run(schema.validate())
     if as_json:
-        output.print_json(json.dumps([asdict(difference) for difference in found]))
+        output.print_json(json.dumps([asdict(difference) for difference in found.differences]))
     else:
         _print(found)
-    if found:
+    if found.differences:
         raise typer.Exit(1)
 
 
 def _print(found: Comparison) -> None:
-    if found:
-        output.print(_differences(found), soft_wrap=False)
+    if found.differences:
+        output.print(_table(found.differences), soft_wrap=False)
     elif found.deliberate_indexes:
         output.print("the database is what the specification says, and more was added on purpose")
     else:
@@ -43,7 +44,7 @@ def _print(found: Comparison) -> None:
         output.print(f"added on purpose: {index.definition}", markup=False, highlight=False)
 
 
-def _differences(differences: Comparison) -> Table:
+def _table(differences: Iterable[Difference]) -> Table:
     table = Table("problem", "kind", "table", "name", "expected", "found")
     for difference in differences:
         table.add_row(

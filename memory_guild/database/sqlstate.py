@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
@@ -73,22 +73,41 @@ def translate(error: asyncpg.PostgresError) -> MemoryGuildError | None:
     return handler(error) if handler else None
 
 
+INSUFFICIENT_PRIVILEGE = "42501"
+INVALID_PARAMETER_VALUE = "22023"
+LOCK_NOT_AVAILABLE = "55P03"
+QUERY_CANCELED = "57014"
+READ_ONLY = "25006"
+
+Explanations: TypeAlias = Mapping[str, Callable[[asyncpg.PostgresError], MemoryGuildError]]
+"""What an error means to those who know more than its SQLSTATE says, by SQLSTATE."""
+
+
 @contextmanager
-def translated_errors(
-    explanations: Mapping[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] | None = None,
-) -> Iterator[None]:
+def explained_errors(explanations: Explanations) -> Iterator[None]:
+    """Raise the errors that the explanations give for what the database refuses inside the block; others pass."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if (explain := explanations.get(error.sqlstate or "")) is not None:
+            raise explain(error) from None
+        raise
+
+
+@contextmanager
+def translated_errors(explanations: Explanations | None = None) -> Iterator[None]:
     """Raise the package's errors for what the database refuses inside the block.
 
     The server's own error quotes the row, so it is not chained: it must not appear in a traceback.
 
     Args:
-        explanations: Errors that say more than the usual ones where this block knows more, by SQLSTATE.
+        explanations: Errors that say more than the usual ones where this block knows more.
     """
     try:
-        yield
+        with explained_errors(explanations or {}):
+            yield
     except asyncpg.PostgresError as error:
-        explain = (explanations or {}).get(error.sqlstate or "")
-        raise (explain(error) if explain else translate(error)) or error from None
+        raise translate(error) or error from None
 
 
 def translate_connecting(error: Exception, target: str) -> ConnectionFailedError | None:

@@ -1,8 +1,8 @@
 """Every private name of Tortoise and asyncpg that the package relies on, each with the reason.
 
 ``tests/database/test_tortoise.py`` fails when a release of either library changes one of them; this is why pyproject
-bounds their versions from above. ``engine`` and ``transaction`` implement Tortoise's interface for backends, whose names
-are private too (``_in_transaction``, ``_translate_exceptions`` and so on); the same test covers them.
+bounds their versions from above. ``engine`` and ``transaction`` implement Tortoise's interface for backends, whose
+names are private too (``_in_transaction``, ``_translate_exceptions`` and so on); the same test covers them.
 """
 
 from __future__ import annotations

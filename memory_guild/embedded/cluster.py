@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from memory_guild.embedded import watch
 from memory_guild.embedded.account import caller_name
-from memory_guild.embedded.description import DATABASE, PORT, USER
+from memory_guild.embedded.address import DATABASE, PORT, USER
 from memory_guild.embedded.folder import make_private
 from memory_guild.errors import EmbeddedServerError
 

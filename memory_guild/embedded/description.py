@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+
+from memory_guild.embedded.address import connection_url
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-PORT = 5432
-USER = "postgres"
-DATABASE = "memory_guild"
-
-
-def connection_url(socket_folder: Path | str) -> str:
-    """The URL of the embedded database whose socket is in `socket_folder`; the private socket needs no password."""
-    return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket_folder), safe='')}"
 
 
 @dataclass(frozen=True)

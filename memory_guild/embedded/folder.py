@@ -17,7 +17,7 @@ import platformdirs
 
 from memory_guild.embedded import watch
 from memory_guild.embedded.account import Account, server_account
-from memory_guild.embedded.description import PORT
+from memory_guild.embedded.address import PORT
 from memory_guild.errors import EmbeddedServerError
 
 _ROOT_FOLDER = Path("/var/lib/memory-guild/postgresql")  # an unprivileged account cannot enter root's home

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from memory_guild.embedded import binaries, cluster, lease, watch
 from memory_guild.embedded import folder as folders
-from memory_guild.embedded.description import DATABASE, PORT, USER, EmbeddedServer, ServerStatus, connection_url
+from memory_guild.embedded.address import DATABASE, PORT, USER, connection_url
+from memory_guild.embedded.description import EmbeddedServer, ServerStatus
 from memory_guild.errors import EmbeddedServerError
 
 if TYPE_CHECKING:

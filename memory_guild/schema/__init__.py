@@ -1,1 +1,13 @@
-"""What operators do: create and upgrade the tables, and look whether they are right."""
+"""What operators do: create and upgrade the tables, validate them, and check that tenants are isolated.
+
+Taught as ``guild.schema``: ``await guild.schema.upgrade()``, ``validate()``, ``doctor()``, ``indexes.create()``.
+"""
+
+from memory_guild.database.isolation import Finding
+from memory_guild.schema import indexes
+from memory_guild.schema.catalog import Comparison, DeliberateIndex, Difference
+from memory_guild.schema.health import doctor
+from memory_guild.schema.migrating import upgrade
+from memory_guild.schema.validation import validate
+
+__all__ = ["Comparison", "DeliberateIndex", "Difference", "Finding", "doctor", "indexes", "upgrade", "validate"]

@@ -15,11 +15,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import asyncpg
 
+from memory_guild.database.sqlstate import (
+    INSUFFICIENT_PRIVILEGE,
+    LOCK_NOT_AVAILABLE,
+    READ_ONLY,
+    explained_errors,
+)
 from memory_guild.database.statements import statement
 from memory_guild.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -87,18 +93,17 @@ class DeliberateIndex(NamedTuple):
     definition: str
 
 
-class Comparison(list[Difference]):
-    """The differences, by table, kind and name; empty if there are none.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the live catalog is beside the specification.
 
     Attributes:
-        deliberate_indexes: What was added on purpose, by table and name.
+        differences: By table, kind and name; empty where the catalog is what the specification says.
+        deliberate_indexes: What was added on purpose, by table and name; no difference.
     """
 
-    def __init__(self, differences: Iterable[Difference], deliberate_indexes: Iterable[DeliberateIndex]) -> None:
-        super().__init__(
-            sorted(differences, key=lambda difference: (difference.table, difference.kind, difference.name))
-        )
-        self.deliberate_indexes = sorted(deliberate_indexes)
+    differences: tuple[Difference, ...]
+    deliberate_indexes: tuple[DeliberateIndex, ...]
 
 
 async def compare_catalog(connection: Connection, schema: str, *, additions: Sequence[str] = ()) -> Comparison:
@@ -125,21 +130,22 @@ async def compare_catalog(connection: Connection, schema: str, *, additions: Seq
         SchemaError: The role may not look into ``schema``, create the scratch schema or run the additions, the server
             is read-only, or a migration holds a lock on the tables.
     """
-    try:
-        async with _rolled_back(connection):
-            expected, found = await _both_catalogs(connection, schema, additions)
-    except asyncpg.ReadOnlySQLTransactionError as error:
-        raise SchemaError(
+    refused = {
+        READ_ONLY: lambda _: SchemaError(
             "validate needs a scratch schema, which it rolls back, but this server or transaction is read-only; "
             "connect to the primary, or set default_transaction_read_only to off for this role"
-        ) from error
-    except asyncpg.LockNotAvailableError as error:
-        raise SchemaError(
+        ),
+        LOCK_NOT_AVAILABLE: lambda _: SchemaError(
             f"the tables of schema {schema!r} are locked, probably by a migration; validate again when it has finished"
-        ) from error
+        ),
+    }
+    with explained_errors(refused):
+        async with _rolled_back(connection):
+            expected, found = await _both_catalogs(connection, schema, additions)
     deliberate = [key for key in found if key[0] == _DELIBERATE]
     indexes = [DeliberateIndex(key[1], key[2], found.pop(key)) for key in deliberate]
-    return Comparison(_differences(expected, found), indexes)
+    differences = sorted(_differences(expected, found), key=lambda one: (one.table, one.kind, one.name))
+    return Comparison(tuple(differences), tuple(sorted(indexes)))
 
 
 @asynccontextmanager
@@ -198,26 +204,27 @@ async def _both_catalogs(connection: Connection, schema: str, additions: Sequenc
 
 async def _build(connection: Connection, scratch: str, words: asyncpg.Record, additions: Sequence[str]) -> list[str]:
     """Create the scratch schema and return the names of the tables, indexes and functions that are to be compared."""
-    try:
+    may_not_create = SchemaError(
+        "validate needs a scratch schema, which it rolls back, and this role may not create one; have a DBA run "
+        f"`{words['allow_create']}`, or validate as the role that runs the migrations"
+    )
+    with explained_errors({INSUFFICIENT_PRIVILEGE: lambda _: may_not_create}):
         await connection.execute(words["create_schema"])
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise SchemaError(
-            "validate needs a scratch schema, which it rolls back, and this role may not create one; have a DBA run "
-            f"`{words['allow_create']}`, or validate as the role that runs the migrations"
-        ) from error
     await _set_search_path(connection, scratch)
     await connection.execute(statement("schema/specification"))
     # Read now: a table that the additions create is the package's own and none of the specification's.
     tables = await _names(connection, scratch, "table")
-    try:
+    with explained_errors({INSUFFICIENT_PRIVILEGE: _may_not_migrate}):
         for script in additions:
             await connection.execute(script)
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise SchemaError(
-            f"this role may not run the migrations in a scratch schema ({error.message}); "
-            "validate as the role that runs the migrations"
-        ) from error
     return [*tables, *await _names(connection, scratch, "index"), *await _names(connection, scratch, "function")]
+
+
+def _may_not_migrate(error: asyncpg.PostgresError) -> SchemaError:
+    return SchemaError(
+        f"this role may not run the migrations in a scratch schema ({error.args[0]}); "
+        "validate as the role that runs the migrations"
+    )
 
 
 async def _names(connection: Connection, schema: str, kind: str) -> list[str]:

@@ -12,8 +12,8 @@ same query uses it. The index would cost every write and serve no agent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -22,7 +22,13 @@ import asyncpg
 from memory_guild.database.connecting import connect, settings_for
 from memory_guild.database.engine import client
 from memory_guild.database.migrations import check_migrations
-from memory_guild.database.sqlstate import translate
+from memory_guild.database.sqlstate import (
+    INSUFFICIENT_PRIVILEGE,
+    QUERY_CANCELED,
+    READ_ONLY,
+    Explanations,
+    translated_errors,
+)
 from memory_guild.database.statements import statement
 from memory_guild.errors import (
     InvalidInputError,
@@ -188,7 +194,7 @@ async def _alone(database_url: str | None, schema: str | None) -> AsyncIterator[
             "is set, but building an index needs a session of its own; unset it, and connect to the server itself",
         )
     async with _session(database_url, schema) as connection:
-        with _explained():
+        with translated_errors(_REFUSED):
             await connection.execute(statement("schema/indexes_patience"))
             turn = statement("schema/indexes_turn")
             while not await connection.fetchval(turn, client().settings.schema):  # noqa: ASYNC110 - what others do
@@ -213,22 +219,13 @@ async def _ours(connection: Connection, names: Collection[str]) -> list[Optional
     return indexes
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise PermissionDeniedError(
-            f"this login may not build or drop indexes here ({error.message}); do it as the login that runs"
-            " `memory-guild upgrade`, which owns the tables, or let a DBA run the statements of `indexes recommend`"
-        ) from None
-    except asyncpg.QueryCanceledError:
-        raise StatementCanceledError(
-            "somebody canceled the statement; run it again, it repairs what an interrupted build has left"
-        ) from None
-    except asyncpg.ReadOnlySQLTransactionError:
-        raise SchemaError("this server or login is read-only; connect to the primary") from None
-    except asyncpg.PostgresError as error:
-        if (ours := translate(error)) is not None:
-            raise ours from None
-        raise
+_REFUSED: Explanations = {
+    INSUFFICIENT_PRIVILEGE: lambda error: PermissionDeniedError(
+        f"this login may not build or drop indexes here ({error.args[0]}); do it as the login that runs"
+        " `memory-guild upgrade`, which owns the tables, or let a DBA run the statements of `indexes recommend`"
+    ),
+    QUERY_CANCELED: lambda _: StatementCanceledError(
+        "somebody canceled the statement; run it again, it repairs what an interrupted build has left"
+    ),
+    READ_ONLY: lambda _: SchemaError("this server or login is read-only; connect to the primary"),
+}

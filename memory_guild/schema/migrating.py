@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from aerich import Command
-
 from memory_guild.database.connecting import connect, settings_for
 from memory_guild.database.engine import client
 from memory_guild.database.migrations import applied_migrations, known_migrations, migrations_folder
@@ -42,6 +40,8 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
             await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
         if unknown := [name for name in await applied_migrations() if name not in known_migrations()]:
             raise SchemaTooNewError(unknown)
+        from aerich import Command  # here: it takes as long to import as half of the package
+
         command = Command(
             settings_for(database_url, schema=schema).tortoise_config(), location=str(migrations_folder())
         )

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-from pathlib import Path
-
-import asyncpg
 
 from memory_guild.database.connecting import connect, settings_for
 from memory_guild.database.engine import client
 from memory_guild.database.migrations import known_migrations, migrations_folder
-from memory_guild.database.sqlstate import translate
+from memory_guild.database.sqlstate import translated_errors
 from memory_guild.schema.catalog import Comparison, compare_catalog
 
 
@@ -25,8 +21,7 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
 
     Returns:
-        The differences, by table, kind and name; empty if there are none. Its ``deliberate_indexes`` are those that
-        somebody added on purpose, such as with ``memory-guild indexes create``.
+        The differences, and the indexes that somebody added on purpose, such as with ``memory-guild indexes create``.
 
     Raises:
         SchemaError: The login may not create the scratch schema.
@@ -38,26 +33,15 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         connect(database_url, schema=schema, check_schema=False),
         client().dedicated_connection() as connection,
     ):
-        try:
+        with translated_errors():
             return await compare_catalog(
                 connection, settings_for(database_url, schema=schema).schema, additions=additions
             )
-        except asyncpg.PostgresError as error:
-            if (ours := translate(error)) is not None:
-                raise ours from None
-            raise
 
 
 async def _upgrade_script(name: str) -> str:
-    """The SQL of a migration after the first, which is the specification itself."""
-    path = migrations_folder() / "models" / name
-    return await asyncio.to_thread(_read_script, path)
+    """The SQL of a migration after the first, which is the specification itself; loaded as Aerich loads it."""
+    from aerich.utils import import_py_file  # here: Aerich is slow to import
 
-
-def _read_script(path: Path) -> str:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return str(asyncio.run(module.upgrade(None)))
+    migration = await asyncio.to_thread(import_py_file, migrations_folder() / "models" / name)
+    return str(await migration.upgrade(None))

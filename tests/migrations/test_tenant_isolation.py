@@ -56,20 +56,20 @@ UNION ALL SELECT 'grant', count(*) FROM acl, aclexplode(items) WHERE grantee::re
 @pytest.mark.parametrize("schema", [None, ODD_SCHEMA])
 async def test_up_down_and_up_again(empty_database_url: str, schema: str | None) -> None:
     assert [name.split("_")[0] for name in await upgrade(empty_database_url, schema=schema)] == ["0", "1"]
-    assert await validate(empty_database_url, schema=schema) == []
+    assert (await validate(empty_database_url, schema=schema)).differences == ()
 
     assert [name.split("_")[0] for name in await _downgrade(empty_database_url, schema)] == ["1"]
     async with connected(empty_database_url) as connection:
         assert {row["kind"]: row["count"] for row in await connection.fetch(LEFT_BY_IT)} == dict.fromkeys(
             ("function", "trigger", "policy", "row security", "grant"), 0
         )
-        assert await compare_catalog(connection, schema or "public") == []
+        assert (await compare_catalog(connection, schema or "public")).differences == ()
     with pytest.raises(MigrationsPendingError):
         async with connect(empty_database_url, schema=schema):
             pytest.fail("connected")
 
     assert [name.split("_")[0] for name in await upgrade(empty_database_url, schema=schema)] == ["1"]
-    assert await validate(empty_database_url, schema=schema) == []
+    assert (await validate(empty_database_url, schema=schema)).differences == ()
     assert await upgrade(empty_database_url, schema=schema) == []
 
 
@@ -212,4 +212,4 @@ CHANGES = {
 async def test_validate_notices(database_url: str, change: str, expected: tuple[str, ...]) -> None:
     await run_statement(database_url, change)
 
-    assert [(one.problem, one.kind, one.table, one.name) for one in await validate(database_url)] == [expected]
+    assert [(one.problem, one.kind, one.table, one.name) for one in (await validate(database_url)).differences] == [expected]

@@ -41,13 +41,13 @@ async def test_created_once_listed_by_validate_and_dropped(database_url: str) ->
     assert await outcomes(database_url) == ["kept", "kept"]
 
     found = await validate(database_url)
-    assert found == []
-    assert found.deliberate_indexes == [("memory_records", *index) for index in DEFINITIONS.items()]
+    assert found.differences == ()
+    assert [*found.deliberate_indexes] == [("memory_records", *index) for index in DEFINITIONS.items()]
 
     assert await indexes.drop(database_url, names=[AGENTS]) == [(AGENTS, "dropped")]
     assert await indexes.drop(database_url, progress=told.append) == [(TENANT, "dropped"), (AGENTS, "absent")]
     assert told[2:] == [(TENANT, "dropped"), (AGENTS, "absent")]
-    assert (await validate(database_url)).deliberate_indexes == []
+    assert (await validate(database_url)).deliberate_indexes == ()
 
 
 async def test_validate_lists_apart_only_what_is_no_difference(database_url: str, connection: Connection) -> None:
@@ -61,8 +61,8 @@ async def test_validate_lists_apart_only_what_is_no_difference(database_url: str
 
     found = await validate(database_url)
 
-    assert [(difference.problem, difference.name) for difference in found] == [("unexpected", "unique_one")]
-    assert found.deliberate_indexes == [
+    assert [(difference.problem, difference.name) for difference in found.differences] == [("unexpected", "unique_one")]
+    assert [*found.deliberate_indexes] == [
         ("data_sources", "broken", "CREATE INDEX broken ON data_sources USING btree (source_uri); not valid")
     ]
 
@@ -88,7 +88,7 @@ async def test_schema_is_the_one_that_is_given(schema: str, empty_database_url: 
     assert await states(empty_database_url, schema) == ["valid", "valid"]
     assert await states(empty_database_url, "public") == ["missing", "missing"]
     found = await validate(empty_database_url, schema=schema)
-    assert found == []
+    assert found.differences == ()
     assert [index.name for index in found.deliberate_indexes] == [AGENTS, TENANT]
     changes = await indexes.drop(empty_database_url, schema=schema)
     assert [change.outcome for change in changes] == ["dropped", "dropped"]
@@ -99,11 +99,11 @@ async def test_an_index_without_the_comment_gets_it(database_url: str, connectio
     await connection.execute(
         f"COMMENT ON INDEX {TENANT} IS NULL; COMMENT ON INDEX {AGENTS} IS 'deliberate: my own words'"
     )
-    assert [difference.name for difference in await validate(database_url)] == [TENANT]
+    assert [difference.name for difference in (await validate(database_url)).differences] == [TENANT]
 
     assert await outcomes(database_url) == ["marked", "kept"]
 
-    assert await validate(database_url) == []
+    assert (await validate(database_url)).differences == ()
     assert await connection.fetchval(f"SELECT obj_description('{AGENTS}'::regclass)") == "deliberate: my own words"
 
 

@@ -68,12 +68,12 @@ async def test_what_an_interrupted_build_has_left_is_repaired(database_url: str,
         assert creating.cancelled()
 
     assert await states(database_url) == ["invalid", "missing"]
-    (difference,) = await validate(database_url)
+    (difference,) = (await validate(database_url)).differences
     assert difference.found == f"{DEFINITIONS[TENANT]}; not valid; not ready"
 
     assert await outcomes(database_url) == ["repaired", "created"]
     assert await states(database_url) == ["valid", "valid"]
-    assert await validate(database_url) == []
+    assert (await validate(database_url)).differences == ()
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ async def test_a_restored_dump_is_the_same_database(
     restored = await run(pg_restore, empty_database_url, *options, given=dump.output)
 
     assert (restored.code, restored.errors) == (0, "")
-    assert await validate(empty_database_url) == []
+    assert (await validate(empty_database_url)).differences == ()
     async with connected(empty_database_url) as other:
         assert await everything(other) == await everything(connection)
     async with login(empty_database_url, AGENT) as url, connect(url), tenant_scope("acme"):
