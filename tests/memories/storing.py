@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
@@ -124,6 +124,15 @@ async def texts(connection: Connection) -> list[str]:
     """The texts of all rows, in the order in which they were stored."""
     rows = await connection.fetch("SELECT content_text FROM memory_records ORDER BY created_at, memory_id")
     return [row["content_text"] for row in rows]
+
+
+async def assert_ids_are_those_stored(connection: Connection, items: Sequence[Item], report: StoreReport) -> None:
+    """Each text of each agent is stored once, and the report has its id for every item."""
+    rows = await connection.fetch("SELECT agent_id, content_text, memory_id FROM memory_records")
+    ids = {(row["agent_id"], row["content_text"]): row["memory_id"] for row in rows}
+    assert len(ids) == len(rows)
+    keys = [(item["agent_id"], item["content_text"]) for item in items if isinstance(item, dict)]
+    assert [outcome.memory_id for outcome in report] == [ids[key] for key in keys]
 
 
 async def until_one_waits(connection: Connection) -> int:

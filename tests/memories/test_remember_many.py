@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -13,7 +14,8 @@ from memory_guild.errors import (
     InvalidInputError,
     TenantNotSetError,
 )
-from memory_guild.types import StoreOutcome
+from memory_guild.models import MemoryRecord, hash_content
+from memory_guild.types import SourceType, StoreOutcome
 from tests.memories.storing import (
     COLLIDING_TEXT,
     TEXT,
@@ -121,6 +123,40 @@ async def test_tenant_and_agent_are_the_scopes_where_an_item_names_none(superuse
     ]
     owners = sorted((row["tenant_id"], row["agent_id"]) for row in (await stored(superuser)).values())
     assert owners == [("acme", "archivist"), ("acme", "librarian"), ("acme", "scribe")]
+
+
+async def test_a_new_memory_has_every_column() -> None:
+    text = "héllo 'wörld' \U0001f40d\r\n\\x00 \ufeff"
+    async with tenant_scope("acme"):
+        (outcome,) = await remember_many([item(text, metadata={"a": [1, None, "ü"]})])
+        record = await MemoryRecord.get(memory_id=outcome.memory_id)
+
+    assert outcome.outcome is StoreOutcome.CREATED
+    assert (record.agent_id, record.tenant_id, record.source_type) == ("scribe", "acme", SourceType.DOCUMENT)
+    assert (record.content_text, record.content_hash) == (text, hash_content(text))
+    assert record.metadata == {"a": [1, None, "ü"]}
+    assert (record.is_deleted, record.deleted_at) == (False, None)
+    assert record.created_at is not None
+    assert record.created_at == record.updated_at
+
+
+@pytest.mark.parametrize("given", [item(""), item("", metadata=None), item("", metadata={})])
+async def test_text_and_metadata_may_be_empty(given: dict[str, Any], superuser: Connection) -> None:
+    async with tenant_scope("acme"):
+        assert (await remember_many([given])).created == 1
+    assert await superuser.fetchval("SELECT content_text || metadata FROM memory_records") == "{}"
+
+
+async def test_agents_and_tenants_keep_their_own_copies(superuser: Connection) -> None:
+    owners: dict[UUID | None, tuple[str, str]] = {}
+    for tenant_id in ("y", "x", "z"):
+        async with tenant_scope(tenant_id):
+            report = await remember_many([item(TEXT, agent_id=agent_id) for agent_id in "ab"])
+        assert report.created == 2
+        owners |= {report[0].memory_id: ("a", tenant_id), report[1].memory_id: ("b", tenant_id)}
+
+    rows = (await stored(superuser)).values()
+    assert {row["memory_id"]: (row["agent_id"], row["tenant_id"]) for row in rows} == owners
 
 
 async def test_another_tenants_copies_are_none(superuser: Connection) -> None:

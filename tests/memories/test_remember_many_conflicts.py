@@ -23,6 +23,7 @@ from tests.memories.storing import (
     TEXT,
     Connection,
     RememberMany,
+    assert_ids_are_those_stored,
     insert,
     item,
     remember_many_with,
@@ -43,6 +44,11 @@ BEGIN
     RETURN NEW;
 END
 $$;
+"""
+
+SWALLOW = """
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER swallow BEFORE INSERT ON memory_records FOR EACH ROW EXECUTE FUNCTION swallow()
 """
 
 
@@ -92,6 +98,21 @@ async def test_streams_in_opposite_orders_all_finish(
     assert sum(report.created for report in reports) == 300
     for order, report in zip(orders, reports, strict=True):
         assert [outcome.memory_id for outcome in report] == [rows[f"text {number}"] for number in order]
+
+
+async def test_overlapping_calls_all_get_their_ids(connection: Connection) -> None:
+    """Unsorted, most of these would deadlock; with the lookup in the same statement, many would lose ids."""
+    given: list[Item] = [item(f"text {number}", agent_id=f"agent {number % 3}") for number in range(300)]
+
+    async def store_some(seed: int) -> tuple[list[Item], StoreReport]:
+        batch = random.Random(seed).sample(given, 250)
+        async with tenant_scope("acme"):
+            return batch, await remember_many_with(BatchSizes())(batch)
+
+    results = await asyncio.gather(*(store_some(seed) for seed in range(20)))
+    for batch, report in results:
+        await assert_ids_are_those_stored(connection, batch, report)
+    assert sum(report.created for _, report in results) == len(await stored(connection)) == 300
 
 
 async def test_windows_lock_in_the_order_of_the_keys(connection: Connection, small_windows: BatchSizes) -> None:
@@ -229,6 +250,17 @@ async def test_a_source_that_uses_a_scope_that_has_ended_is_told_so(
     async with tenant_scope("acme", "scribe"):
         with pytest.raises(ScopeClosedError):
             await remember_many(items())
+
+
+async def test_a_trigger_that_swallows_rows_is_an_error_and_no_endless_loop(
+    connection: Connection, remember_many: RememberMany
+) -> None:
+    await connection.execute(SWALLOW)
+    async with tenant_scope("acme", "scribe"):
+        with pytest.raises(TransactionConflictError, match="were deleted at the same time"):
+            await remember_many(items())
+        with pytest.raises(TransactionConflictError, match="stored and deleted by others all the time"):
+            await remember("one", source_type="document")
 
 
 # --- what the scope holds ---------------------------------------------------------------------------------------

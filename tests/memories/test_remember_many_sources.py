@@ -13,7 +13,7 @@ from tortoise.transactions import in_transaction
 from memory_guild import count, find, get, remember, tenant_scope
 from memory_guild.errors import InvalidInputError, TransactionConflictError
 from memory_guild.memories.drafts import Item
-from memory_guild.models import MemoryRecord
+from memory_guild.models import MemoryRecord, hash_content
 from memory_guild.serializers import MemoryRecordCreate
 from tests.memories.storing import Connection, RememberMany, item, texts
 
@@ -65,6 +65,12 @@ SOURCES: dict[str, Callable[[], Iterable[Item] | AsyncIterable[Item]]] = {
     "asynchronous generator": asynchronous_generator,
     "asynchronous iterable": AsynchronousItems,
     "mappings that are no dicts": lambda: [MappingProxyType(item(text)) for text in TEXTS],
+    "dicts and serializers": lambda: [
+        item(text, content_hash=hash_content(text))
+        if number % 2
+        else MemoryRecordCreate(**item(text, tenant_id="acme", content_hash=hash_content(text)))
+        for number, text in enumerate(TEXTS)
+    ],
     "serializers": lambda: [MemoryRecordCreate(**item(text, tenant_id="acme")) for text in TEXTS],
 }
 
