@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -27,6 +26,7 @@ from memory_guild.database.connecting import connect
 from memory_guild.database.engine import GuildClient, GuildTransaction
 from memory_guild.database.scope import TenantManager, TenantRouter, surrounding_scope
 from memory_guild.schema.migrating import upgrade
+from tests.databases import SpareDatabases, copied_database, new_database, with_database
 
 pytest_plugins = ["tests.tenancy.plugin"]
 
@@ -50,12 +50,41 @@ FAST_BUT_NOT_DURABLE = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what need not run on every server."""
+LONG = (
+    "cli/test_demo.py::test_a_server_that_does_not_answer_is_one_line",
+    "cli/test_demo.py::test_the_whole_command",
+    "embedded/test_lifecycle.py::test_a_new_server_answers_and_has_vectors[16]",
+    "embedded/test_lifecycle.py::test_a_server_in_use_can_be_kept_and_stopped_too",
+    "embedded/test_sharing.py::test_six_processes_at_once_create_one_server",
+    "embedded/test_sharing.py::test_threads_attach_and_detach_at_once",
+    "migrations/test_aerich.py::test_schema_is_the_one_of_the_setting[existing",
+    "migrations/test_aerich.py::test_schema_is_the_one_of_the_setting[missing-Guild",
+    "migrations/test_aerich.py::test_whole_life_of_a_database[aerich.toml]",
+    "migrations/test_migrating_roles.py::test_databases_that_are_upgraded_at_once[SUPERUSER]",
+    "test_benchmarks.py::test_every_",
+    "test_benchmarks.py::test_the_",
+)
+"""Tests that take long beside what they add to the others of their files: they run with ``--long``, as in CI."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option that runs everything."""
+    parser.addoption("--long", action="store_true", help="run the long tests too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what need not run on every server, and leave out what is long."""
     folder = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(folder).parts[0] in ONCE_IS_ENOUGH:
+        path = item.path.relative_to(folder)
+        if path.parts[0] in ONCE_IS_ENOUGH:
             item.add_marker(pytest.mark.any_server)
+        if f"{path.as_posix()}::{item.name}".startswith(LONG):
+            item.add_marker(pytest.mark.long)
+    if not config.getoption("--long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.fixture(autouse=True)
@@ -82,47 +111,35 @@ def server_url() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
-def with_database(url: str, name: str) -> str:
-    """The URL, for another database of the same server."""
-    before, _, query = url.partition("?")
-    return f"{before.rpartition('/')[0]}/{name}{'?' + query if query else ''}"
-
-
-async def run_statement(url: str, statement: str) -> None:
-    """One statement on a connection of its own."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
 def template(server_url: str) -> Iterator[str]:
     """The name of a database that the real migrations have built, once for the whole run."""
-    name = f"mg_template_{uuid4().hex[:8]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}"'))
-    asyncio.run(upgrade(with_database(server_url, name)))
-    yield name
-    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    with new_database(server_url) as url:
+        asyncio.run(upgrade(url))
+        yield url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def spare_databases(server_url: str, template: str) -> Iterator[SpareDatabases]:
+    """Copies of it that tests use one after the other."""
+    spare = SpareDatabases(server_url, template)
+    yield spare
+    asyncio.run(spare.drop_all())
 
 
 @pytest.fixture
-async def empty_database_url(server_url: str) -> AsyncIterator[str]:
+def empty_database_url(server_url: str) -> Iterator[str]:
     """A database without a table."""
-    name = f"mg_empty_{uuid4().hex[:12]}"
-    await run_statement(server_url, f'CREATE DATABASE "{name}"')
-    yield with_database(server_url, name)
-    await run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    with new_database(server_url) as url:
+        yield url
 
 
 @pytest.fixture
-async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
-    """A migrated database of the test's own, reached as a superuser."""
-    name = f"mg_test_{uuid4().hex[:12]}"
-    await run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+async def database_url(server_url: str, spare_databases: SpareDatabases) -> AsyncIterator[str]:
+    """A migrated database that is empty and nobody else's, reached as a superuser."""
+    name = await spare_databases.take()
     yield with_database(server_url, name)
-    await run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await spare_databases.give_back(name)
 
 
 @pytest.fixture
@@ -169,10 +186,8 @@ def tables(database: str, below_the_scopes: None) -> str:
 @pytest.fixture(scope="session")
 def verbs_database_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database for the tests of the verbs."""
-    name = f"mg_verbs_{uuid4().hex[:8]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    yield with_database(server_url, name)
-    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    with copied_database(server_url, template) as url:
+        yield url
 
 
 @pytest.fixture

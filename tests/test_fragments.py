@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -26,7 +24,7 @@ from memory_guild.models import (
 )
 from memory_guild.types import DataSourceType, RelationshipType, SourceType
 from memory_guild.values.fields import ChoiceField
-from tests.conftest import run_statement, with_database
+from tests.databases import copied_database
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -63,10 +61,8 @@ TYPES = {
 @pytest.fixture(scope="module")
 def migrated_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database that all tests of this module read."""
-    name = f"mg_fragments_{uuid4().hex[:8]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    yield with_database(server_url, name)
-    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    with copied_database(server_url, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from memory_guild.serializers import (
 )
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RelationshipType, SourceType
-from tests.conftest import run_statement
+from tests.databases import run_statement
 from tests.memories.reading import READS, Read, Undone
 from tests.tenancy.two_tenants import ACME_1, ACME_2, ROWS
 

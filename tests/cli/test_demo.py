@@ -13,7 +13,7 @@ from memory_guild import demo as python_docs
 from memory_guild.cli import app
 from memory_guild.errors import ConstraintError
 from memory_guild.schema.migrating import upgrade
-from tests.conftest import run_statement
+from tests.databases import run_statement
 
 NOTHING_NEW = re.compile(r"Nothing new: all ([\d,]+) memories and ([\d,]+) edges are stored already\.")
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from memory_guild.cli import app
 from memory_guild.errors import InvalidInputError
-from tests.conftest import run_statement
+from tests.databases import run_statement
 from tests.schema.index_builds import AGENTS, DEFINITIONS, TENANT
 
 RUNNER = CliRunner()

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from memory_guild.cli import app, main
 from memory_guild.database.migrations import known_migrations
-from tests.conftest import run_statement
+from tests.databases import run_statement
 
 RUNNER = CliRunner()
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from uuid import uuid4
 
 import pytest
 
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
-from tests.conftest import run_statement, with_database
+from tests.databases import copied_database
 
 CLEAR = "DELETE FROM memory_records; DELETE FROM data_sources; DELETE FROM memory_access_policies"
 
@@ -18,10 +16,8 @@ CLEAR = "DELETE FROM memory_records; DELETE FROM data_sources; DELETE FROM memor
 @pytest.fixture(scope="package")
 def shared_database_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database for the tests of this folder."""
-    name = f"mg_constraints_{uuid4().hex[:8]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    yield with_database(server_url, name)
-    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    with copied_database(server_url, template) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

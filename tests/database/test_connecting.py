@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -34,7 +33,7 @@ from memory_guild.errors import (
 )
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope
-from tests.conftest import run_statement, with_database
+from tests.databases import SpareDatabases, run_statement, with_database
 from tests.rows import SECRET, stored_memory, valid_row
 
 pytestmark = pytest.mark.usefixtures("below_the_scopes")
@@ -400,14 +399,11 @@ async def test_migrated_database_is_accepted(database_url: str) -> None:
 
 
 @pytest.fixture
-async def other_database_url(server_url: str, template: str) -> AsyncIterator[str]:
+async def other_database_url(server_url: str, spare_databases: SpareDatabases) -> AsyncIterator[str]:
     """A second migrated database."""
-    connection = await asyncpg.connect(server_url)
-    name = f"mg_other_{uuid4().hex[:12]}"
-    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    name = await spare_databases.take()
     yield with_database(server_url, name)
-    await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await connection.close()
+    await spare_databases.give_back(name)
 
 
 async def test_nested_blocks_have_a_database_each(database_url: str, other_database_url: str) -> None:

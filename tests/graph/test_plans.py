@@ -10,8 +10,9 @@ import pytest
 
 from memory_guild.database.statements import Statement
 from memory_guild.graph import adjacency, edges, walks
+from tests.databases import copied_database
 from tests.memories.storing import Connection
-from tests.tenancy.two_tenants import acting_as, copied_database
+from tests.tenancy.two_tenants import acting_as
 
 MEMORIES = 6_000
 HUB_EDGES = 2_000

@@ -19,8 +19,8 @@ from memory_guild.memories.forgetting import forget_where
 from memory_guild.memories.reading import count, find
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import SourceType
+from tests.databases import copied_database
 from tests.memories.reading import found_by, insert_metadata, store
-from tests.tenancy.two_tenants import copied_database
 
 # The metadata's "v" of one memory each, as JSON text; named by what it is.
 STORED = {
@@ -167,7 +167,7 @@ KEYS = [
 
 @pytest.fixture(scope="module")
 def stored_url(server_url: str, template: str) -> Iterator[str]:
-    with copied_database(server_url, template, "SELECT") as url:
+    with copied_database(server_url, template) as url:
         memories: dict[str, str | None] = {name: f'{{"v": {text}, "n": 1}}' for name, text in STORED.items()}
         memories |= {"no such key": "{}", "NULL": None, "an array": '["v"]'}
         asyncio.run(insert_metadata(url, memories))

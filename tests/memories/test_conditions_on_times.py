@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from memory_guild.database.connecting import connect
 from memory_guild.tenancy import tenant_scope
+from tests.databases import copied_database
 from tests.memories.reading import Undone, found_by, insert_metadata, store, use_utc
-from tests.tenancy.two_tenants import copied_database
 
 NOON = datetime(2024, 5, 4, 12, tzinfo=UTC)
 EARLIER = [
@@ -74,7 +74,7 @@ NO_DATES = [
 
 @pytest.fixture(scope="module")
 def dated_url(server_url: str, template: str) -> Iterator[str]:
-    with copied_database(server_url, template, "SELECT") as url:
+    with copied_database(server_url, template) as url:
         values = [*EARLIER, *AT_NOON, *LATER, *NO_DATES]
         asyncio.run(insert_metadata(url, {json.dumps(value): json.dumps({"v": value}) for value in values}))
         yield url

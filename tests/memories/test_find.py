@@ -16,8 +16,8 @@ from memory_guild.memories.storing import remember
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import SourceType
+from tests.databases import copied_database
 from tests.memories.reading import all_texts, statements_of, texts_of
-from tests.tenancy.two_tenants import copied_database
 
 Case: TypeAlias = tuple[dict[str, Any], str]
 

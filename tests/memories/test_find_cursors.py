@@ -22,9 +22,9 @@ from memory_guild.memories.storing import remember
 from memory_guild.models import MemoryRecord
 from memory_guild.schema import indexes
 from memory_guild.tenancy import tenant_scope
+from tests.databases import copied_database
 from tests.memories.reading import all_texts, ids_of, pages_of, statements_of, store_aged, store_texts, texts_of
 from tests.tenancy.logins import connected
-from tests.tenancy.two_tenants import copied_database
 
 if TYPE_CHECKING:
     from tests.memories.reading import Connection
@@ -48,7 +48,7 @@ AGES = {
 
 @pytest.fixture(scope="module", params=["plain", "indexed"])
 def url(request: pytest.FixtureRequest, server_url: str, template: str) -> Iterator[str]:
-    with copied_database(server_url, template, "SELECT") as url:
+    with copied_database(server_url, template) as url:
         if request.param == "indexed":
             asyncio.run(indexes.create(url))
         yield url

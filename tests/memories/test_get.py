@@ -18,8 +18,9 @@ from memory_guild.memories.relations import fetch_relations
 from memory_guild.memories.storing import remember
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import admin_scope, tenant_scope
+from tests.databases import copied_database
 from tests.memories.reading import READS, Read, ids_of, statements_of
-from tests.tenancy.two_tenants import ACME_1, ACME_2, ACME_3, BOLT_1, MISSING, copied_database
+from tests.tenancy.two_tenants import ACME_1, ACME_2, ACME_3, BOLT_1, MISSING, ROWS
 
 ALL_NAMES = [ACME_2, BOLT_1, ACME_1, ACME_2, MISSING, BOLT_1]
 Naming: TypeAlias = Callable[[MemoryRecord], MemoryArgument]
@@ -35,7 +36,7 @@ NO_MEMORIES: list[Any] = ["no id", "", 5, None, b"0" * 16, MemoryRecord(content_
 
 @pytest.fixture(scope="module")
 def shared_url(server_url: str, template: str) -> Iterator[str]:
-    with copied_database(server_url, template) as url:
+    with copied_database(server_url, template, ROWS) as url:
         yield url
 
 

@@ -23,9 +23,8 @@ from memory_guild.memories.relations import fetch_relations
 from memory_guild.models import MemoryRecord
 from memory_guild.schema import indexes
 from memory_guild.tenancy import tenant_scope
-from tests.conftest import run_statement
+from tests.databases import copied_database, run_statement
 from tests.memories.reading import ids_of
-from tests.tenancy.two_tenants import copied_database
 
 # Half of the giant's memories are of the last hours; the others' are years old, all of them before the giant's first.
 ROWS = """

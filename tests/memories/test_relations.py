@@ -20,9 +20,8 @@ from memory_guild.models import MemoryEmbedding, MemoryRecord
 from memory_guild.rows import memories_from
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RELATIONS
-from tests.conftest import run_statement
+from tests.databases import copied_database, run_statement
 from tests.memories.reading import Undone, ids_of, statements_of
-from tests.tenancy.two_tenants import copied_database
 
 # Memory n has n % 3 embeddings and n % 4 outgoing edges, but the last ones have none; a stranger has some too.
 GRAPH = """

@@ -17,7 +17,7 @@ from memory_guild.memories.drafts import Item
 from memory_guild.memories.report import ItemOutcome, StoreReport
 from memory_guild.memories.stream import BatchSizes
 from memory_guild.types import StoreOutcome
-from tests.conftest import run_statement
+from tests.databases import run_statement
 from tests.memories.storing import (
     COLLIDING_TEXT,
     TEXT,

@@ -18,7 +18,7 @@ from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import admin_scope, tenant_scope
 from memory_guild.schema.migrating import upgrade
 from memory_guild.schema.validation import validate
-from tests.conftest import with_database
+from tests.databases import with_database
 from tests.tenancy.logins import AGENT, connected, login, user_of, with_user
 from tests.tenancy.private_server import private_server
 

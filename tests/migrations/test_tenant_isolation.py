@@ -16,7 +16,7 @@ from memory_guild.schema.catalog import compare_catalog
 from memory_guild.tenancy import tenant_scope
 from memory_guild.schema.migrating import upgrade
 from memory_guild.schema.validation import validate
-from tests.conftest import run_statement
+from tests.databases import run_statement
 from tests.tenancy.logins import connected
 from tests.tenancy.two_tenants import ACME_1, ACME_2, BOLT_1, ROWS, acting_as
 

@@ -11,8 +11,8 @@ import pytest
 from memory_guild.database.connecting import connect
 from memory_guild.schema import indexes
 from memory_guild.tenancy import tenant_scope
+from tests.databases import copied_database
 from tests.schema.index_builds import AGENTS, TENANT
-from tests.tenancy.two_tenants import copied_database
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy

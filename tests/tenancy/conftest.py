@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from uuid import uuid4
 
 import pytest
 
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
-from tests.conftest import run_statement, with_database
+from tests.databases import copied_database
 from tests.tenancy.pool import assert_pool_is_clean
 
 
 @pytest.fixture
 def fresh_database_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database for a test that runs its own event loops."""
-    name = f"mg_machine_{uuid4().hex[:8]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    yield with_database(server_url, name)
-    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    with copied_database(server_url, template) as url:
+        yield url
 
 
 @pytest.fixture(scope="package")
 def scopes_database_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database for the tests of scopes."""
-    name = f"mg_scopes_{uuid4().hex[:8]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    yield with_database(server_url, name)
-    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    with copied_database(server_url, template) as url:
+        yield url
 
 
 @pytest.fixture

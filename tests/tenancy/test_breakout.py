@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from memory_guild.schema.migrating import upgrade
-from tests.conftest import run_statement, with_database
+from tests.databases import copied_database, new_database, run_statement
 from tests.tenancy.attack import World, attempt, leaks_of
 from tests.tenancy.logins import PASSWORD, with_user
 from tests.tenancy.operations import (
@@ -25,15 +25,7 @@ from tests.tenancy.verb_operations import other_verbs, storing_verbs, verbs_by_c
 from tests.tenancy.worlds import STRANGER, STRANGERS_ROWS
 from tests.tenancy.writing_operations import instance_operations, writing_operations
 
-LOGINS = ("superuser", "owner", "agent")
-
-
-@contextmanager
-def _database(server_url: str, options: str) -> Iterator[str]:
-    name = f"mg_tenancy_{uuid4().hex[:8]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" {options}'))
-    yield with_database(server_url, name)
-    asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+LOGINS = (pytest.param("superuser", marks=pytest.mark.long), pytest.param("owner", marks=pytest.mark.long), "agent")
 
 
 @contextmanager
@@ -48,17 +40,20 @@ def _role(server_url: str, attributes: str) -> Iterator[str]:
 def world(login: str, server_url: str, template: str) -> Iterator[World]:
     """A migrated database of its own, and the login that reaches it: its superuser, its owner or an agents' login."""
     if login == "superuser":
-        with _database(server_url, f'TEMPLATE "{template}"') as url:
+        with copied_database(server_url, template) as url:
             yield World(url, url)
     elif login == "owner":
         roles = "memory_guild_app, memory_guild_admin"
-        with _role(server_url, f"CREATEROLE IN ROLE {roles}") as owner, _database(server_url, f"OWNER {owner}") as url:
+        with (
+            _role(server_url, f"CREATEROLE IN ROLE {roles}") as owner,
+            new_database(server_url, f"OWNER {owner}") as url,
+        ):
             asyncio.run(upgrade(with_user(url, owner)))
             yield World(with_user(url, owner), url)
     else:
         with (
             _role(server_url, "IN ROLE memory_guild_app") as agent,
-            _database(server_url, f'TEMPLATE "{template}"') as url,
+            copied_database(server_url, template) as url,
         ):
             yield World(with_user(url, agent), url)
 

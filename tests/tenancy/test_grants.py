@@ -16,18 +16,9 @@ from memory_guild.database.engine import client
 from memory_guild.errors import PermissionDeniedError, TenantNotSetError
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.tenancy import admin_scope, tenant_scope
-from tests.conftest import run_statement
+from tests.databases import copied_database, run_statement
 from tests.tenancy.logins import MAINTAINER, connected, login, owner
-from tests.tenancy.two_tenants import (
-    ACME_1,
-    ACME_3,
-    BOLT_1,
-    MISSING,
-    ROWS,
-    acting_as,
-    copied_database,
-    everything,
-)
+from tests.tenancy.two_tenants import ACME_1, ACME_3, BOLT_1, MISSING, ROWS, acting_as, everything
 
 if TYPE_CHECKING:
     from tests.tenancy.logins import Connection
@@ -36,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def shared_url(server_url: str, template: str) -> Iterator[str]:
     """A database with two tenants, for the tests that undo what they do."""
-    with copied_database(server_url, template) as url:
+    with copied_database(server_url, template, ROWS) as url:
         yield url
 
 

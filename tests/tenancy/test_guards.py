@@ -12,7 +12,7 @@ from memory_guild.database.engine import client
 from memory_guild.errors import IdentityError, PermissionDeniedError
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope
-from tests.conftest import run_statement
+from tests.databases import copied_database, run_statement
 from tests.tenancy.two_tenants import (
     ACME_1,
     ACME_2,
@@ -23,7 +23,6 @@ from tests.tenancy.two_tenants import (
     ROLES,
     ROWS,
     acting_as,
-    copied_database,
     everything,
 )
 
@@ -39,7 +38,7 @@ EMBEDDING = "INSERT INTO memory_embeddings (memory_id, vector_id, embedding_mode
 @pytest.fixture(scope="module")
 def shared_url(server_url: str, template: str) -> Iterator[str]:
     """A database with two tenants, for the tests that undo what they do."""
-    with copied_database(server_url, template) as url:
+    with copied_database(server_url, template, ROWS) as url:
         yield url
 
 

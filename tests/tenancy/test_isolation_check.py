@@ -16,7 +16,7 @@ from memory_guild.errors import IsolationError
 from memory_guild.models import MemoryRecord
 from memory_guild.schema.health import doctor
 from memory_guild.tenancy import tenant_scope
-from tests.conftest import run_statement, with_database
+from tests.databases import run_statement, with_database
 from tests.tenancy.logins import AGENT, login
 
 TENANT_TABLES = ("memory_records", "memory_embeddings", "memory_relationships")

@@ -11,13 +11,8 @@ from memory_guild.database.connecting import connect
 from memory_guild.database.scope import current_scope
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.tenancy import tenant_scope
-from tests.tenancy.two_tenants import (
-    ACME_1,
-    ACME_2,
-    MISSING,
-    acting_as,
-    copied_database,
-)
+from tests.databases import copied_database
+from tests.tenancy.two_tenants import ACME_1, ACME_2, MISSING, ROWS, acting_as
 
 if TYPE_CHECKING:
     from tests.tenancy.logins import Connection
@@ -26,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def shared_url(server_url: str, template: str) -> Iterator[str]:
     """A database with two tenants, for the tests that undo what they do."""
-    with copied_database(server_url, template) as url:
+    with copied_database(server_url, template, ROWS) as url:
         yield url
 
 

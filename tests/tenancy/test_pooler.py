@@ -17,7 +17,7 @@ from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding,
 from memory_guild.schema.health import doctor
 from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import admin_scope, tenant_scope
-from tests.conftest import run_statement
+from tests.databases import run_statement
 from tests.tenancy.logins import AGENT, connected, login, user_of
 from tests.tenancy.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer, through
 

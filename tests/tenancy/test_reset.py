@@ -18,7 +18,7 @@ from memory_guild.database.scope import Scope
 from memory_guild.errors import ScopeAbortedError, UnknownMemoryError
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope
-from tests.conftest import run_statement
+from tests.databases import run_statement
 from tests.tenancy.two_tenants import ACME_1, ACME_2, ROWS
 
 Work: TypeAlias = Callable[[Scope], Awaitable[Any]]

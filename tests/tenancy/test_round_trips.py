@@ -15,7 +15,7 @@ from memory_guild.database.engine import client
 from memory_guild.database.isolation import check_isolation
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import admin_scope, tenant_scope
-from tests.conftest import run_statement
+from tests.databases import run_statement
 from tests.tenancy.counting_proxy import RoundTrips, counting_proxy
 from tests.tenancy.two_tenants import ACME_1, ACME_2, ACME_3, BOLT_1, ROWS
 

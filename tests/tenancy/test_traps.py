@@ -14,17 +14,9 @@ from memory_guild.errors import TenantMismatchError, TenantNotSetError, UnknownM
 from memory_guild.models import MemoryEmbedding, MemoryRelationship
 from memory_guild.schema.validation import validate
 from memory_guild.tenancy import tenant_scope
+from tests.databases import copied_database
 from tests.tenancy.logins import connected, login
-from tests.tenancy.two_tenants import (
-    ACME_1,
-    ACME_3,
-    BOLT_1,
-    MISSING,
-    ROLES,
-    acting_as,
-    copied_database,
-    everything,
-)
+from tests.tenancy.two_tenants import ACME_1, ACME_3, BOLT_1, MISSING, ROLES, ROWS, acting_as, everything
 
 if TYPE_CHECKING:
     from tests.tenancy.logins import Connection
@@ -45,7 +37,7 @@ NEW_EMBEDDING = "INSERT INTO memory_embeddings (memory_id, vector_id, embedding_
 @pytest.fixture(scope="module")
 def shared_url(server_url: str, template: str) -> Iterator[str]:
     """A database with two tenants, for the tests that undo what they do."""
-    with copied_database(server_url, template) as url:
+    with copied_database(server_url, template, ROWS) as url:
         yield url
 
 

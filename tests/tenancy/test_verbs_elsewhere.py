@@ -13,7 +13,7 @@ from memory_guild import find_all, remember_many
 from memory_guild.database.connecting import connect
 from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import tenant_scope
-from tests.conftest import run_statement
+from tests.databases import run_statement
 from tests.tenancy.logins import connected, login, user_of
 from tests.tenancy.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer, through
 from tests.tenancy.verb_work import every_verb, texts_after_every_verb

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from tests.conftest import run_statement, with_database
 from tests.tenancy.logins import AGENT, MAINTAINER, TABLES, connected
 
 if TYPE_CHECKING:
@@ -33,19 +31,6 @@ VALUES ('{ACME_1}', 'acme-1', 'small'), ('{BOLT_1}', 'bolt-1', 'small');
 INSERT INTO data_sources (source_name, source_type) VALUES ('wiki', 'api');
 INSERT INTO memory_access_policies (policy_name, policy_rules) VALUES ('readers', '{{}}');
 """
-
-
-@contextmanager
-def copied_database(server_url: str, template: str, rows: str = ROWS) -> Iterator[str]:
-    """The URL of a copy of the migrated database with rows, for tests that undo what they do; gone after the block."""
-    name = f"mg_tenants_{uuid4().hex[:8]}"
-    asyncio.run(run_statement(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    try:
-        url = with_database(server_url, name)
-        asyncio.run(run_statement(url, rows))
-        yield url
-    finally:
-        asyncio.run(run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 ROLES = ("superuser", "bypass", "owner", "admin", "app")

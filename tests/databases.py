@@ -1,0 +1,132 @@
+"""Copies of the migrated database: the one place that makes them, uses them again and drops them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import uuid4
+
+import asyncpg
+
+CLEAR = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+DELETE FROM memory_records;
+DELETE FROM data_sources;
+DELETE FROM memory_access_policies
+"""
+CATALOGS = (
+    *("pg_attrdef", "pg_attribute", "pg_class", "pg_constraint", "pg_default_acl", "pg_depend", "pg_description"),
+    *("pg_extension", "pg_index", "pg_namespace", "pg_policy", "pg_proc", "pg_rewrite", "pg_statistic", "pg_trigger"),
+    "aerich",
+)
+FINGERPRINT = f"""
+SELECT concat_ws(
+    ' ',
+    {", ".join(f"(SELECT sum(hashtextextended(concat(ctid, xmin), 0)) FROM {catalog})" for catalog in CATALOGS)},
+    (SELECT count(*) FROM pg_db_role_setting WHERE setdatabase = pg_database.oid),
+    datacl,
+    datallowconn
+)
+FROM pg_database
+WHERE datname = current_database()
+"""
+"""What changes with any change of the catalog: each row's version of everything but the rows of the five tables."""
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL, for another database of the same server."""
+    before, _, query = url.partition("?")
+    return f"{before.rpartition('/')[0]}/{name}{'?' + query if query else ''}"
+
+
+async def run_statement(url: str, statement: str) -> None:
+    """One statement on a connection of its own."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def create_database(server_url: str, options: str = "") -> str:
+    """The name of a new database."""
+    name = f"mg_test_{uuid4().hex[:12]}"
+    await run_statement(server_url, f'CREATE DATABASE "{name}" {options}')
+    return name
+
+
+async def drop_database(server_url: str, name: str) -> None:
+    """Drop a database, and whoever is connected to it."""
+    await run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def new_database(server_url: str, options: str = "") -> Iterator[str]:
+    """The URL of a database of one's own, gone after the block."""
+    name = asyncio.run(create_database(server_url, options))
+    try:
+        yield with_database(server_url, name)
+    finally:
+        asyncio.run(drop_database(server_url, name))
+
+
+@contextmanager
+def copied_database(server_url: str, template: str, rows: str = "") -> Iterator[str]:
+    """The URL of a copy of the migrated database, with rows, gone after the block."""
+    with new_database(server_url, f'TEMPLATE "{template}"') as url:
+        if rows:
+            asyncio.run(run_statement(url, rows))
+        yield url
+
+
+class SpareDatabases:
+    """Copies of the migrated database that tests use one after the other.
+
+    A copy takes as long as most tests. So one that a test gives back is emptied and used again, unless anything but the
+    rows of the five tables has changed: then it is dropped.
+    """
+
+    def __init__(self, server_url: str, template: str) -> None:
+        self._server_url = server_url
+        self._template = template
+        self._spare: list[str] = []
+        self._fingerprint = ""
+
+    async def take(self) -> str:
+        """The name of an empty migrated database."""
+        if self._spare:
+            return self._spare.pop()
+        name = await create_database(self._server_url, f'TEMPLATE "{self._template}"')
+        if not self._fingerprint:
+            connection = await asyncpg.connect(with_database(self._server_url, name))
+            self._fingerprint = await connection.fetchval(FINGERPRINT)
+            await connection.close()
+        return name
+
+    async def give_back(self, name: str) -> None:
+        """Empty the database for the next test, or drop it."""
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            if await self._is_as_before(name):
+                self._spare.append(name)
+                return
+        await drop_database(self._server_url, name)
+
+    async def drop_all(self) -> None:
+        """Drop what is left."""
+        while self._spare:
+            await drop_database(self._server_url, self._spare.pop())
+
+    async def _is_as_before(self, name: str) -> bool:
+        connection = await asyncpg.connect(with_database(self._server_url, name))
+        try:
+            if await connection.fetchval(FINGERPRINT) != self._fingerprint:
+                return False
+            await connection.execute(CLEAR)
+            # Plans and the pages that are read depend on what earlier tests have left: leave nothing.
+            await connection.execute(
+                "VACUUM memory_records, memory_embeddings, memory_relationships, data_sources, memory_access_policies"
+            )
+            return True
+        finally:
+            await connection.close()
