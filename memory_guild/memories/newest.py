@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -36,27 +36,38 @@ _ROWS_AT_ONCE = 500
 
 _FIRST_WINDOW = timedelta(hours=6)
 _WIDEST_WINDOW = 64 * _FIRST_WINDOW
-_KNOWN_SECONDS = 60.0
-_MOST_KNOWN = 10_000
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-class _Memo(dict[_Key, tuple[float, _Value]]):
-    """What is known about a pool's database, each fact for a minute."""
+class Memo(Generic[_Key, _Value]):
+    """What is known about a pool's database.
+
+    Args:
+        known_seconds: How long each fact is known.
+        most_known: With so many facts, all are dropped before the next one is kept.
+    """
+
+    def __init__(self, known_seconds: float = 60.0, most_known: int = 10_000) -> None:
+        self._known_seconds = known_seconds
+        self._most_known = most_known
+        self._facts: dict[_Key, tuple[float, _Value]] = {}
 
     def recall(self, key: _Key) -> _Value | None:
         """What is known, or None."""
-        known_until, value = self.get(key, (0.0, None))
+        known_until, value = self._facts.get(key, (0.0, None))
         return value if known_until > time.monotonic() else None
 
     def keep(self, key: _Key, value: _Value) -> _Value:
         """Know something from now on."""
-        if len(self) >= _MOST_KNOWN:
-            self.clear()
-        self[key] = (time.monotonic() + _KNOWN_SECONDS, value)
+        if len(self._facts) >= self._most_known:
+            self._facts.clear()
+        self._facts[key] = (time.monotonic() + self._known_seconds, value)
         return value
+
+    def __len__(self) -> int:
+        return len(self._facts)
 
 
 class _Question(NamedTuple):
@@ -67,10 +78,10 @@ class _Question(NamedTuple):
     number: int
 
 
-known_indexes: WeakKeyDictionary[Any, _Memo[str, bool]] = WeakKeyDictionary()
+known_indexes: WeakKeyDictionary[Any, Memo[str, bool]] = WeakKeyDictionary()
 """Whether the optional index exists, by pool."""
 
-known_windows: WeakKeyDictionary[Any, _Memo[_Question, timedelta]] = WeakKeyDictionary()
+known_windows: WeakKeyDictionary[Any, Memo[_Question, timedelta]] = WeakKeyDictionary()
 """How much time a walk had to cover, by pool and question; zero if no walk found enough."""
 
 
@@ -93,7 +104,7 @@ def all_newest(conditions: ConditionArguments) -> AsyncIterator[list[asyncpg.Rec
 
 
 async def _walk_or_sort(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
-    windows = known_windows.setdefault(current_scope().transaction.pool, _Memo())
+    windows = known_windows.setdefault(current_scope().transaction.pool, Memo())
     question = _Question(conditions, after == BEGINNING, number)
     known = windows.recall(question)
     window = _FIRST_WINDOW if known is None else known
@@ -112,7 +123,7 @@ async def _walk_or_sort(conditions: ConditionArguments, after: Position, number:
 
 async def _are_indexed() -> bool:
     """Whether an operator has added the optional index; the server is asked once a minute."""
-    indexes = known_indexes.setdefault(current_scope().transaction.pool, _Memo())
+    indexes = known_indexes.setdefault(current_scope().transaction.pool, Memo())
     is_usable = indexes.recall("newest")
     if is_usable is None:
         row = await _NEWEST_INDEX.fetch_only_row()

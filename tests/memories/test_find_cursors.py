@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
 from memory_guild.database.statements import Statement
-from memory_guild.memories import newest
 from memory_guild.memories.cursors import cursor_after
 from memory_guild.memories.forgetting import forget, purge
+from memory_guild.memories.newest import Memo, known_indexes, known_windows
 from memory_guild.memories.reading import find
 from memory_guild.memories.storing import remember
 from memory_guild.models import MemoryRecord
@@ -232,12 +233,11 @@ async def sent_by_find(**arguments: Any) -> list[str]:
     return [text for text in sent if text in (WALK, SORT, PROBE)]
 
 
-async def test_the_index_is_asked_for_once_a_minute(past: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_index_is_asked_for_once_in_a_while(past: Connection) -> None:
     assert PROBE in await sent_by_find()
     assert PROBE not in await sent_by_find()
 
-    monkeypatch.setattr(newest, "_KNOWN_SECONDS", 0)
-    newest.known_indexes.clear()
+    known_indexes[client()] = Memo(known_seconds=0)
     assert PROBE in await sent_by_find()
     assert PROBE in await sent_by_find()
 
@@ -272,8 +272,7 @@ async def test_pages_after_each_other_are_near_each_other(past: Connection) -> N
     assert await sent_by_find(limit=2, cursor=cursor) == [WALK]
 
 
-async def test_an_index_is_used_soon_after_it_is_valid(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(newest, "_KNOWN_SECONDS", 0)
+async def test_an_index_is_used_soon_after_it_is_valid(database_url: str) -> None:
     name = "memory_guild_newest_of_tenant"
     async with connected(database_url) as past:
         await store_aged(past, ["1", "2"], "now() - interval '1 year'")
@@ -281,6 +280,8 @@ async def test_an_index_is_used_soon_after_it_is_valid(database_url: str, monkey
             assert await sent_by_find(limit=1) == [PROBE, WALK, SORT]
         await indexes.create(database_url, names=[name])
         async with connect(database_url):
+            known_indexes[client()] = Memo(known_seconds=0)
+            known_windows[client()] = Memo(known_seconds=0)
             assert await sent_by_find(limit=1) == [PROBE, WALK]
             await past.execute(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass")
             assert await sent_by_find(limit=1) == [PROBE, WALK, SORT]

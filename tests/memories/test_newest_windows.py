@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
 from memory_guild.database.statements import Statement
-from memory_guild.memories import newest
+from memory_guild.memories.newest import Memo, known_windows
 from memory_guild.memories.reading import find
 from memory_guild.tenancy import tenant_scope
 from tests.memories.reading import statements_of, store_aged, texts_of
@@ -70,24 +68,20 @@ async def test_a_walk_never_goes_beyond_the_widest_window(shared_database: str, 
     assert await sent_by_find(9) == [SORT]
 
 
-async def test_it_is_known_for_a_minute(
-    shared_database: str, superuser: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(newest, "_KNOWN_SECONDS", 0)
+async def test_it_is_known_for_a_while(shared_database: str, superuser: Connection) -> None:
+    known_windows[client()] = Memo(known_seconds=0)
     await store_hourly(superuser, range(10_000, 10_005))
 
     for _ in range(2):
         assert await sent_by_find(3) == [WALK, SORT]
 
 
-async def test_it_is_forgotten_before_it_is_too_much(
-    shared_database: str, superuser: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(newest, "_MOST_KNOWN", 2)
+async def test_it_is_forgotten_before_it_is_too_much(shared_database: str, superuser: Connection) -> None:
+    known_windows[client()] = Memo(most_known=2)
     await store_hourly(superuser, range(10_000, 10_005))
     for number in (1, 2, 3):
         assert await sent_by_find(number) == [WALK, SORT]
 
     assert await sent_by_find(3) == [SORT]
     assert await sent_by_find(1) == [WALK, SORT]
-    assert len(newest.known_windows[client()]) <= 2
+    assert len(known_windows[client()]) <= 2
