@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ import memory_guild
 from memory_guild.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CLI = [sys.executable, "-m", "memory_guild.cli"]
 
 
@@ -59,29 +60,29 @@ def test_readme_commands_are_those_of_ci() -> None:
     assert [command for command in commands if command not in script] == []
 
 
-def test_readme_record_can_be_ingested(database_url: str, tmp_path: Path) -> None:
-    (record,) = blocks(ROOT / "README.md", "json")
+def test_documented_record_can_be_ingested(database_url: str, tmp_path: Path) -> None:
+    (record,) = blocks(ROOT / "docs" / "commands.md", "json")
     file = tmp_path / "records.jsonl"
     file.write_text(record)
     assert re.search(r"stored\s+1\b", run([*CLI, "ingest", str(file)], database_url))
 
 
-def test_every_command_is_in_the_readme(database_url: str) -> None:
+def test_every_command_is_documented(database_url: str) -> None:
     listed = set(re.findall(r"^│ (\w+)", run([*CLI, "--help"], database_url), re.MULTILINE))
-    documented = set(re.findall(r"^\| `memory-guild (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"^\| `memory-guild (\w+)", (ROOT / "docs" / "commands.md").read_text(), re.MULTILINE))
     assert listed == documented
 
 
 FRAGMENTS = [
     pytest.param(page, fragment, id=f"{page.stem}-{number}")
-    for page in PAGES[1:]
+    for page in PAGES[2:]
     for number, fragment in enumerate(blocks(page, "python"))
 ]
 
 
 @pytest.mark.parametrize(("page", "fragment"), FRAGMENTS)
 async def test_fragments_of_the_docs_run(page: Path, fragment: str, database: str) -> None:
-    names = {name: getattr(memory_guild, name) for name in memory_guild.__all__}
+    names: dict[str, Any] = {"guild": memory_guild}
     exec(compile(f"async def fragment():\n{textwrap.indent(fragment, '    ')}", str(page), "exec"), names)
     await names["fragment"]()
 
@@ -127,3 +128,21 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.any_server
+def test_the_architecture_page_lists_what_stands_at_the_top_of_the_package() -> None:
+    (tree,) = blocks(ROOT / "docs" / "architecture.md", "text")[:1]
+    listed = {name for line in tree.splitlines()[1:] for name in re.findall(r"^  (\w+(?:\.py|/))", line)}
+    package = ROOT / "memory_guild"
+    there = {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    there |= {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
+    assert listed == there
+
+
+@pytest.mark.any_server
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_the_files_that_a_page_names_exist(page: str) -> None:
+    named = re.findall(r"`((?:memory_guild|tests|docs|benchmarks|migrations)/[\w./]+)`", (ROOT / page).read_text())
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []

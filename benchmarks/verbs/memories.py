@@ -106,7 +106,9 @@ async def load(url: str, count: int) -> Memories:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(f"CREATE SCHEMA {STORE_SCHEMA}; CREATE SCHEMA {PLAIN_SCHEMA}")
-        await connection.execute(f"SET search_path = {PLAIN_SCHEMA}; {statement('schema/specification')}; RESET search_path")
+        await connection.execute(
+            f"SET search_path = {PLAIN_SCHEMA}; {statement('schema/specification')}; RESET search_path"
+        )
         async with langgraph.connect(url, schema=STORE_SCHEMA):
             pass  # creates its table
         await _stage(connection, memories, chance)
