@@ -532,8 +532,8 @@ class NowhereZone(tzinfo):
 NUL = "contains a NUL character (U+0000), which PostgreSQL cannot store; remove it"
 SURROGATE = "contains a lone surrogate at character 1; decode the text correctly first"
 NAIVE = "is a naive datetime; give it a time zone, such as datetime.now(UTC)"
-CANNOT_SAY = "which JSON cannot say; convert it (a datetime with .isoformat())"
-NOT_FINITE = "is NaN or infinite, which JSON cannot say; use None or a string"
+NOT_IN_JSON = "which JSON does not have; convert it (a datetime with .isoformat())"
+NOT_FINITE = "is NaN or infinite, which JSON does not have; use None or a string"
 TOO_DEEP = "is nested too deeply; at most 256 levels are allowed"
 CYCLE: dict[str, Any] = {}
 CYCLE["a"] = CYCLE
@@ -572,15 +572,15 @@ REFUSED: list[tuple[type[StrictModel], str, Any, str, str]] = [
     (MemoryRecord, "metadata", {"a": math.nan}, "metadata.a", NOT_FINITE),
     (MemoryRecord, "metadata", {"a": [math.inf]}, "metadata.a[0]", NOT_FINITE),
     (MemoryRecord, "metadata", {"a": -math.inf}, "metadata.a", NOT_FINITE),
-    (MemoryRecord, "metadata", {"a": {1, 2}}, "metadata.a", f"is a set, {CANNOT_SAY}"),
-    (MemoryRecord, "metadata", {"a": datetime(2020, 1, 1, tzinfo=UTC)}, "metadata.a", f"is a datetime, {CANNOT_SAY}"),
-    (MemoryRecord, "metadata", {"a": b"x"}, "metadata.a", f"is a bytes, {CANNOT_SAY}"),
-    (MemoryRecord, "metadata", {"a": uuid4()}, "metadata.a", f"is a UUID, {CANNOT_SAY}"),
-    (MemoryRecord, "metadata", {"a": object()}, "metadata.a", f"is a object, {CANNOT_SAY}"),
-    (MemoryRecord, "metadata", {"a": {1: 2}}, "metadata.a", "has a key of type int; JSON keys are str"),
-    (MemoryRecord, "metadata", {None: 2}, "metadata", "has a key of type NoneType; JSON keys are str"),
-    (MemoryRecord, "metadata", {"a": 10**5000}, "metadata.a", "is an integer of too many digits; use a string"),
-    (MemoryRecord, "metadata", {"a": -(10**5000)}, "metadata.a", "is an integer of too many digits; use a string"),
+    (MemoryRecord, "metadata", {"a": {1, 2}}, "metadata.a", f"is a set, {NOT_IN_JSON}"),
+    (MemoryRecord, "metadata", {"a": datetime(2020, 1, 1, tzinfo=UTC)}, "metadata.a", f"is a datetime, {NOT_IN_JSON}"),
+    (MemoryRecord, "metadata", {"a": b"x"}, "metadata.a", f"is a bytes, {NOT_IN_JSON}"),
+    (MemoryRecord, "metadata", {"a": uuid4()}, "metadata.a", f"is a UUID, {NOT_IN_JSON}"),
+    (MemoryRecord, "metadata", {"a": object()}, "metadata.a", f"is a object, {NOT_IN_JSON}"),
+    (MemoryRecord, "metadata", {"a": {1: 2}}, "metadata.a", "has a key of type int; keys must be str"),
+    (MemoryRecord, "metadata", {None: 2}, "metadata", "has a key of type NoneType; keys must be str"),
+    (MemoryRecord, "metadata", {"a": 10**5000}, "metadata.a", "is an integer with too many digits; use a string"),
+    (MemoryRecord, "metadata", {"a": -(10**5000)}, "metadata.a", "is an integer with too many digits; use a string"),
     (MemoryRecord, "metadata", nested(200), "metadata", TOO_DEEP),
     (MemoryRecord, "metadata", nested(100_000), "metadata", TOO_DEEP),
     (MemoryRecord, "metadata", CYCLE, "metadata", TOO_DEEP),

@@ -1,4 +1,4 @@
-"""What the verbs take: memories by model or id, choices, limits; and what they assume from the scope."""
+"""Arguments of the verbs: memories by model or id, choices, limits, and the tenant of the scope."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from memory_guild.models import MemoryRecord, StrictModel
 from memory_guild.values.checks import check_name, check_uuid
 
 MemoryArgument: TypeAlias = MemoryRecord | UUID | str
-"""A memory, named by its model, its id or its id's text."""
+"""A memory: its model, its id, or its id as text."""
 
 MAX_LIMIT = 10_000
-"""The most memories that one call returns; ``find_all`` and ``find``'s cursor go on from there."""
+"""The most memories that one call returns. For more, use ``find_all`` or the cursor of ``find``."""
 
 _Choice = TypeVar("_Choice", bound=str)
 _Value = TypeVar("_Value")
@@ -25,7 +25,7 @@ def tenant_of(scope: Scope) -> str:
     """The scope's tenant.
 
     Raises:
-        TenantNotSetError: It is a maintenance scope.
+        TenantNotSetError: It is a maintenance scope, which has no tenant.
     """
     if scope.tenant_id is None:
         raise TenantNotSetError("a maintenance scope has no tenant; use the models there, or open tenant_scope()")
@@ -36,39 +36,39 @@ def current_tenant() -> str:
     """The tenant of the scope that the task is in.
 
     Raises:
-        TenantNotSetError: The task is in none, or in a maintenance scope.
+        TenantNotSetError: The task is in no scope, or in a maintenance scope.
         ScopeClosedError: The scope has ended.
     """
     return tenant_of(current_scope())
 
 
 def memory_id_of(field: str, memory: MemoryArgument) -> UUID:
-    """The id of a memory that an argument names."""
+    """The id of a memory given as an argument."""
     if isinstance(memory, UUID):
         return memory
     return check_uuid(field, memory.memory_id if isinstance(memory, MemoryRecord) else memory)
 
 
 def memory_ids_of(field: str, memories: Iterable[MemoryArgument]) -> list[UUID]:
-    """The ids of several memories, in their order."""
+    """The ids of several memories, in the same order."""
     numbered = enumerate(check_several(field, memories))
     return [memory_id_of(f"{field}[{number}]", memory) for number, memory in numbered]
 
 
 def check_several(field: str, values: Iterable[_Value]) -> Iterable[_Value]:
-    """Something that can be gone through, one after the other."""
+    """Any iterable."""
     if not isinstance(values, Iterable):
         raise InvalidInputError(field, f"must be an iterable, not {type(values).__name__}")
     return values
 
 
 def column_value(model: type[StrictModel], column: str, value: Any) -> Any:
-    """The value as the column takes it, by the column's own check."""
+    """The value as it is stored, checked by the column's field."""
     return model._meta.fields_map[column].to_db_value(value, model)
 
 
 def column_values(model: type[StrictModel], column: str, values: Any) -> list[Any] | None:
-    """Several values that a column may have, given as one or as a collection; None for any."""
+    """The stored form of one value or of a collection of values; None stands for any value."""
     if values is None:
         return None
     if isinstance(values, str) or not isinstance(values, Collection):

@@ -78,8 +78,8 @@ async def store_stream(
         if attempts == 1 or not stream.has_failed:
             raise
         raise TransactionConflictError(
-            "there was a conflict with other transactions, and the source of the items read from the part of the scope"
-            " that was rolled back; run the scope again"
+            "there was a conflict with other transactions, and the items are read from the part of the scope that was"
+            " rolled back; run the scope again"
         ) from None
     return report
 

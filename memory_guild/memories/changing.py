@@ -1,4 +1,4 @@
-"""Changing memories in place."""
+"""Changing a memory in place."""
 
 from __future__ import annotations
 
@@ -27,30 +27,32 @@ async def update(
     metadata: Mapping[str, Any] | None = None,
     expected_updated_at: datetime | None = None,
 ) -> MemoryRecord:
-    """Change a live memory in place; ``supersede`` keeps the old version instead.
+    """Change a memory in place. To keep the old version, use ``supersede``.
 
-    A new text takes its hash along. Embeddings stay as they are: those of a changed text must be made anew.
+    The hash follows the text. Embeddings do not: compute those of a changed text again.
 
     Args:
-        memory: Which one. A model that is given stays as it is.
+        memory: The memory. If it is a model, the model is not changed.
         content_text: The new text.
         source_type: The new source type.
-        metadata: The new metadata, all of it.
-        expected_updated_at: The version that the change is meant for: the ``updated_at`` that was read. Without it,
-            whatever is stored is changed.
+        metadata: The new metadata, which replaces all of the old.
+        expected_updated_at: The ``updated_at`` of the version that you read. If somebody has changed the memory since,
+            the update fails. Without it, the memory is changed whatever its version is.
 
     Returns:
         The memory as it is stored now; its ``updated_at`` is later than before.
 
     Raises:
-        ConflictError: It is of another version; nothing was written.
-        MemoryNotFoundError: This tenant has no such memory, or it is forgotten.
-        DuplicateMemoryError: Another memory of the agent has the text. The scope can only be undone from here on.
-        InvalidInputError: A value cannot be stored, or none is given.
+        ConflictError: The memory has another version; nothing was written.
+        MemoryNotFoundError: The memory does not exist in this tenant, or it is forgotten.
+        DuplicateMemoryError: The agent has another memory with this text. The scope must be rolled back.
+        InvalidInputError: A value cannot be stored, or no value is given.
     """
     memory_id = memory_id_of("memory", memory)
     if content_text is None and source_type is None and metadata is None:
-        raise InvalidInputError("content_text", "or source_type or metadata must be given: there is nothing to change")
+        raise InvalidInputError(
+            "content_text", "(or source_type or metadata) must be given; there is nothing to change"
+        )
     expected = None if expected_updated_at is None else check_aware("expected_updated_at", expected_updated_at)
     changes = [
         None if value is None else column_value(MemoryRecord, column, value)

@@ -20,18 +20,18 @@ _OPERATORS = ("$eq", "$in", "$exists", *_COMPARISONS)
 
 
 class Conditions(TypedDict, total=False):
-    """Which memories; all of the given conditions must hold.
+    """Which memories match: those that fulfil all of the given conditions.
 
     Attributes:
-        agent_id: The agent that they belong to. The scope's agent is not assumed: without it, all agents' memories.
+        agent_id: The agent. By default memories of all agents match, not only those of the scope's agent.
         source_type: One source type or several.
-        created_from: The earliest ``created_at``, included; aware.
-        created_before: The first ``created_at`` that is too late; aware.
-        metadata: For each key of the metadata its value (equal as JSON, 3 is 3.0), or a dict of operators: ``$eq``,
-            ``$in`` (a list of values), ``$exists`` (True or False), and ``$gt``, ``$gte``, ``$lt``, ``$lte`` with a
-            number, which only numbers satisfy, or an aware datetime, which only texts such as ``2024-05-04T12:00:00Z``
-            satisfy; one without an offset is taken in the server's time zone.
-        include_forgotten: Whether forgotten memories count too; by default they do not.
+        created_from: The earliest ``created_at`` that matches; an aware datetime.
+        created_before: Only an earlier ``created_at`` matches; an aware datetime.
+        metadata: For each key its value (compared as JSON: 3 equals 3.0), or a dict of operators: ``$eq``, ``$in``
+            (a list of values), ``$exists`` (True or False), and ``$gt``, ``$gte``, ``$lt``, ``$lte`` with a number or
+            an aware datetime. A number matches only numbers. A datetime matches only texts such as
+            ``2024-05-04T12:00:00Z``; a text without an offset is read in the server's time zone.
+        include_forgotten: Whether forgotten memories match too; by default they do not.
     """
 
     agent_id: str | None
@@ -117,7 +117,7 @@ def _metadata_conditions(metadata: object) -> Iterator[_MetadataCondition]:
         raise InvalidInputError("metadata", f"must be a dict, not {type(metadata).__name__}")
     for key, wanted in metadata.items():
         if not isinstance(key, str):
-            raise InvalidInputError("metadata", f"has a key of type {type(key).__name__}; keys are str")
+            raise InvalidInputError("metadata", f"has a key of type {type(key).__name__}; keys must be str")
         check_text("metadata (a key)", key)
         field = f"metadata.{key}"
         if isinstance(wanted, Mapping) and any(isinstance(name, str) and name.startswith("$") for name in wanted):
@@ -129,7 +129,7 @@ def _metadata_conditions(metadata: object) -> Iterator[_MetadataCondition]:
 
 def _operator_condition(field: str, key: str, operator: object, value: object) -> _MetadataCondition:
     if not isinstance(operator, str) or operator not in _OPERATORS:
-        raise InvalidInputError(field, f"has an unknown operator; there are {', '.join(_OPERATORS)}")
+        raise InvalidInputError(field, f"has an unknown operator; use one of: {', '.join(_OPERATORS)}")
     operator = plain(operator)
     if operator == "$exists":
         if not isinstance(value, bool):

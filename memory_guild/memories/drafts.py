@@ -1,4 +1,4 @@
-"""Memories that are about to be stored: checked, hashed and encoded, so that only the database can refuse them."""
+"""Drafts: memories that are checked, hashed and encoded. After that, only the database can refuse them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from memory_guild.types import SourceType
 from memory_guild.values.checks import check_content, check_json_object, check_name, encode_json_object, plain
 
 Item: TypeAlias = MemoryRecordCreate | Mapping[str, Any]
-"""A memory to store: the serializer, or a dict of its shape, in which the scope's tenant and agent may be left out."""
+"""A memory to store: the serializer, or a dict in its shape. Tenant and agent default to the scope's."""
 
 Key: TypeAlias = tuple[str, str]
 """The ``content_hash`` and ``agent_id`` of a memory."""
@@ -49,8 +49,8 @@ class Drafter:
     """Makes drafts for one tenant.
 
     Args:
-        tenant_id: The scope's tenant, for which all of them are.
-        agent_id: The scope's agent, for those that name none; or None.
+        tenant_id: The scope's tenant.
+        agent_id: The scope's agent, for drafts that name none; None if the scope has none.
     """
 
     def __init__(self, tenant_id: str, agent_id: str | None) -> None:
@@ -62,17 +62,17 @@ class Drafter:
     def draft(
         self, content_text: object, source_type: object, metadata: object, agent_id: object, number: int = 0
     ) -> Draft:
-        """A draft of checked values.
+        """Check, hash and encode values.
 
         Args:
             content_text: The text.
             source_type: Where it comes from.
             metadata: A JSON object; None stands for an empty one.
             agent_id: The agent; None for the scope's.
-            number: Which one of a batch it is.
+            number: Its number in the batch.
 
         Raises:
-            InvalidInputError: A value cannot be stored; its ``field`` names it.
+            InvalidInputError: A value cannot be stored; ``field`` names it.
         """
         text = check_content("content_text", content_text, self._max_bytes)
         known_type = _SOURCE_TYPES.get(source_type) if isinstance(source_type, str) else None
@@ -89,15 +89,15 @@ class Drafter:
         """The draft of an item of a batch.
 
         Raises:
-            InvalidInputError: It cannot be stored.
-            TenantMismatchError: It names another tenant.
+            InvalidInputError: A value cannot be stored; ``field`` names it.
+            TenantMismatchError: The item names another tenant.
         """
         values = item if isinstance(item, dict) else _values_of(item)
         for key in values:
             if key not in _ITEM_KEYS:
-                raise InvalidInputError(str(key), "is no column that a caller decides")
+                raise InvalidInputError(str(key), "is not a column that can be given; remove it")
         if values.get("tenant_id", self._tenant_id) != self._tenant_id:
-            raise TenantMismatchError("tenant_id: is not the scope's; leave it out, or open that tenant's scope")
+            raise TenantMismatchError("tenant_id: is not the scope's tenant; leave it out, or open its own scope")
         draft = self.draft(
             values.get("content_text"),
             values.get("source_type"),

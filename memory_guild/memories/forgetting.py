@@ -1,4 +1,4 @@
-"""Forgetting memories and bringing them back, and deleting for good what was forgotten."""
+"""Forgetting memories, restoring them, and purging what was forgotten long ago."""
 
 from __future__ import annotations
 
@@ -29,50 +29,50 @@ _PURGEABLE = Statement("memories/purgeable_memories", planned_for_values=True)
 _PURGE = Statement("memories/purge_memories")
 _AGO = Statement("memories/moment_ago")
 
-_LONGEST_AGO = timedelta(days=700_000)  # nothing is older; timestamps can be computed with it
+_LONGEST_AGO = timedelta(days=700_000)  # older than any memory, and PostgreSQL can still subtract it
 
 
 async def forget(*memories: MemoryArgument) -> int:
-    """Forget memories: they are found and walked through no more, and come back with :func:`restore`.
+    """Forget memories: searches and walks no longer find them. :func:`restore` brings them back.
 
     Args:
-        *memories: Which ones, all or none of them. Models that are given are brought up to date.
+        *memories: The memories; all are forgotten, or none. Models are brought up to date.
 
     Returns:
-        How many are forgotten from now on; those that were already do not count.
+        How many were forgotten by this call; memories that already were do not count.
 
     Raises:
-        MemoryNotFoundError: This tenant has one of them not; none was forgotten.
+        MemoryNotFoundError: One of the memories does not exist in this tenant; nothing was changed.
     """
     return await _change_all(_FORGET, memories)
 
 
 async def restore(*memories: MemoryArgument) -> int:
-    """Bring forgotten memories back, with their embeddings and edges.
+    """Restore forgotten memories, with their embeddings and edges.
 
     Args:
-        *memories: Which ones, all or none of them. Models that are given are brought up to date.
+        *memories: The memories; all are restored, or none. Models are brought up to date.
 
     Returns:
-        How many came back; those that were not forgotten do not count.
+        How many were restored by this call; memories that were not forgotten do not count.
 
     Raises:
-        MemoryNotFoundError: This tenant has one of them not; none came back.
+        MemoryNotFoundError: One of the memories does not exist in this tenant; nothing was changed.
     """
     return await _change_all(_RESTORE, memories)
 
 
 async def forget_where(**conditions: Unpack[Conditions]) -> int:
-    """Forget all memories that fulfil all conditions.
+    """Forget all memories that match the conditions.
 
     Args:
-        **conditions: Which ones, see :class:`memory_guild.memories.conditions.Conditions`; at least one.
+        **conditions: At least one of :class:`memory_guild.memories.conditions.Conditions`.
 
     Returns:
-        How many are forgotten from now on.
+        How many were forgotten by this call.
 
     Raises:
-        InvalidInputError: There is no condition, or one that cannot be used; nothing was forgotten.
+        InvalidInputError: A condition is invalid, or there is none; nothing was changed.
     """
     if not narrows(conditions):
         raise InvalidInputError("conditions", "are missing; without one, every memory of the tenant would be forgotten")
@@ -80,17 +80,17 @@ async def forget_where(**conditions: Unpack[Conditions]) -> int:
 
 
 async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> int:
-    """Delete for good what was forgotten long ago, with all its embeddings and edges.
+    """Delete memories that were forgotten long ago, with their embeddings and edges. They cannot be restored.
 
     Args:
-        older_than: Since when, or for how long, a memory must have been forgotten; ``timedelta(0)`` for all of them.
-        batch_size: How many to delete with one statement, 1 to 10,000.
+        older_than: How long a memory must have been forgotten, or before when. ``timedelta(0)`` deletes all of them.
+        batch_size: How many memories one statement deletes, 1 to 10,000.
 
     Returns:
-        How many memories were deleted. The scope's end makes it final.
+        How many memories were deleted. It becomes final when the scope commits.
 
     Raises:
-        InvalidInputError: ``older_than`` is a naive datetime, negative or something else.
+        InvalidInputError: ``older_than`` is negative, a naive datetime, or of another type.
     """
     check_whole_number("batch_size", batch_size)
     before = await _moment_of(older_than)
@@ -101,7 +101,7 @@ async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> 
 
 
 async def _moment_of(older_than: timedelta | datetime) -> datetime:
-    """The moment by the server's clock, which says when memories were forgotten."""
+    """The moment by the server's clock, which also stamps ``deleted_at``."""
     if not isinstance(older_than, timedelta):
         return check_aware("older_than", older_than)
     if older_than < timedelta(0):
@@ -115,9 +115,9 @@ async def _change_all(change: Statement, memories: tuple[MemoryArgument, ...]) -
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
     wanted = len(set(memory_ids))
-    there = {row["memory_id"]: row for row in await _LOCK.fetch(memory_ids, wanted)}
-    # Where one was missing from the beginning none was locked; otherwise one that was not is missing since.
-    found = {memory_id: row for memory_id, row in there.items() if row["is_locked"] or len(there) < wanted}
+    existing = {row["memory_id"]: row for row in await _LOCK.fetch(memory_ids, wanted)}
+    # If one was missing from the start, nothing was locked. Otherwise, one that is not locked was deleted meanwhile.
+    found = {memory_id: row for memory_id, row in existing.items() if row["is_locked"] or len(existing) < wanted}
     if missing := [memory_id for memory_id in memory_ids if memory_id not in found]:
         raise MemoryNotFoundError(*missing)
     changed = {row["memory_id"]: row for row in await change.fetch(memory_ids)}

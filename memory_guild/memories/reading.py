@@ -1,4 +1,4 @@
-"""Reading memories: by id, newest first by conditions, all of them, how many, and with their relations."""
+"""Reading memories: by id, or by conditions, newest first; a page of them, all of them, or their number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FoundMemories(NamedTuple):
 
     Attributes:
         memories: The memories in the order in which they were asked for.
-        missing: The ids that are nobody's in this tenant, or a forgotten memory's, in that order too.
+        missing: The ids of memories that do not exist in this tenant, or are forgotten, in that order too.
     """
 
     memories: list[MemoryRecord]
@@ -45,7 +45,7 @@ class Page(NamedTuple):
 
     Attributes:
         memories: The memories, newest first.
-        next_cursor: What to give to :func:`find` to go on from here; None where this is all.
+        next_cursor: The cursor of the next page; None if this is the last one.
     """
 
     memories: list[MemoryRecord]
@@ -56,11 +56,11 @@ async def get(memory: MemoryArgument, *, include_forgotten: bool = False) -> Mem
     """Read a memory.
 
     Args:
-        memory: Which one.
-        include_forgotten: Whether a forgotten one is found too.
+        memory: The memory.
+        include_forgotten: Whether to return a forgotten memory too.
 
     Raises:
-        MemoryNotFoundError: This tenant has no such memory, or it is forgotten.
+        MemoryNotFoundError: The memory does not exist in this tenant, or it is forgotten.
     """
     memory_id = memory_id_of("memory", memory)
     current_tenant()
@@ -73,15 +73,15 @@ async def get(memory: MemoryArgument, *, include_forgotten: bool = False) -> Mem
 async def get_many(
     memories: Iterable[MemoryArgument], *, include_forgotten: bool = False, relations: Iterable[Relation] = ()
 ) -> FoundMemories:
-    """Read several memories, in one statement and one more for each relation.
+    """Read several memories, with one statement, and one more for each relation.
 
     Args:
-        memories: Which ones; one that is named twice is returned twice.
-        include_forgotten: Whether forgotten ones are found too.
-        relations: What to read along, such as ``("embeddings", "outgoing_edges")``.
+        memories: The memories; one that is named twice is returned twice.
+        include_forgotten: Whether to return forgotten memories too.
+        relations: The relations to read with them, such as ``("embeddings", "outgoing_edges")``.
 
     Raises:
-        InvalidInputError: There is no such relation.
+        InvalidInputError: A relation is unknown.
     """
     names = checked_relations(relations)
     memory_ids = memory_ids_of("memories", memories)
@@ -95,7 +95,7 @@ async def get_many(
 
 
 async def live_memories(memory_ids: list[UUID]) -> dict[UUID, MemoryRecord]:
-    """Those of the memories that are there and not forgotten, by their ids."""
+    """The memories that exist and are not forgotten, by their ids."""
     rows = await _GET_MANY.fetch(memory_ids)
     return {memory.memory_id: memory for memory in memories_from(rows) if not memory.is_deleted}
 
@@ -107,18 +107,18 @@ async def find(
     relations: Iterable[Relation] = (),
     **conditions: Unpack[Conditions],
 ) -> Page:
-    """Find the newest memories that fulfil all conditions: by ``created_at``, then by id, both descending.
+    """Find the newest memories that match the conditions: by ``created_at``, then by id, both descending.
 
     Memories without a ``created_at`` come last.
 
     Args:
-        limit: How many at the most, 1 to 10,000.
-        cursor: The ``next_cursor`` of a page; what is stored in between neither repeats nor skips a memory.
-        relations: What to read along, one statement each, such as ``("embeddings", "outgoing_edges")``.
-        **conditions: Which ones, see :class:`memory_guild.memories.conditions.Conditions`.
+        limit: The most memories to return, 1 to 10,000.
+        cursor: The ``next_cursor`` of the page before. Memories stored between two pages do not repeat or skip others.
+        relations: The relations to read with them, one statement each, such as ``("embeddings", "outgoing_edges")``.
+        **conditions: See :class:`memory_guild.memories.conditions.Conditions`.
 
     Raises:
-        InvalidInputError: A condition is unknown or cannot be used, or the cursor is none of ours.
+        InvalidInputError: A condition, a relation, the limit or the cursor is invalid.
     """
     names = checked_relations(relations)
     check_whole_number("limit", limit)
@@ -129,15 +129,15 @@ async def find(
 
 
 async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRecord, None]:
-    """All memories that fulfil all conditions, in the order of :func:`find`, a few hundred in memory at a time.
+    """Read all memories that match the conditions, in the order of :func:`find`, a few hundred at a time.
 
-    They are as they were when the iteration began, whatever is stored or forgotten meanwhile, also in the loop.
+    The loop sees them as they were when it began, whatever is stored or forgotten meanwhile, even in the loop itself.
 
     Args:
-        **conditions: Which ones, see :class:`memory_guild.memories.conditions.Conditions`.
+        **conditions: See :class:`memory_guild.memories.conditions.Conditions`.
 
     Raises:
-        InvalidInputError: A condition is unknown or cannot be used.
+        InvalidInputError: A condition is unknown or invalid.
     """
     async for rows in all_newest(condition_arguments(current_tenant(), conditions)):
         for memory in memories_from(rows):
@@ -145,13 +145,13 @@ async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRec
 
 
 async def count(**conditions: Unpack[Conditions]) -> int:
-    """How many memories fulfil all conditions; exact.
+    """Count the memories that match the conditions, exactly.
 
     Args:
-        **conditions: Which ones, see :class:`memory_guild.memories.conditions.Conditions`.
+        **conditions: See :class:`memory_guild.memories.conditions.Conditions`.
 
     Raises:
-        InvalidInputError: A condition is unknown or cannot be used.
+        InvalidInputError: A condition is unknown or invalid.
     """
     row = await _COUNT.fetch_only_row(*condition_arguments(current_tenant(), conditions))
     number: int = row["count"]

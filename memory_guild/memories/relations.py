@@ -1,4 +1,4 @@
-"""The relations of many memories: one statement each, and models are made while the server answers the next one."""
+"""Reading the relations of many memories: one statement each; models are made while the server answers the next."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import asyncpg
 
 from memory_guild.database.statements import Statement
 from memory_guild.database.tortoise import set_relation
-from memory_guild.errors import InvalidInputError
-from memory_guild.memories.arguments import check_several, current_tenant, memory_ids_of
+from memory_guild.memories.arguments import check_choice, check_several, current_tenant, memory_ids_of
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import memories_from, models_from
 from memory_guild.types import RELATIONS, Relation
@@ -22,35 +21,33 @@ _RELATED = {
     "incoming_edges": (Statement("memories/incoming_edges_of_memories"), "target_memory_id"),
     "embeddings": (Statement("memories/embeddings_of_memories"), "memory_id"),
 }
-"""The statement of each relation, and the column that names the memory. They are read in this order: while the last
-one's models are made nothing is read, and embeddings are fewer than edges."""
+"""The statement of each relation, and its column with the memory's id. They are read in this order, embeddings last:
+there are fewer of them than edges, and while the models of the last relation are made, nothing is read."""
 
 _Memories = TypeVar("_Memories", bound=Sequence[MemoryRecord])
 
 
 def checked_relations(relations: Iterable[Relation]) -> list[Relation]:
-    """The relations' names, in the order in which they are read.
+    """The relations, in the order in which they are read.
 
     Raises:
-        InvalidInputError: There is no such relation.
+        InvalidInputError: A relation is unknown.
     """
-    wanted = list(check_several("relations", relations))
-    if any(name not in RELATIONS for name in wanted):
-        raise InvalidInputError("relations", f"there are only {', '.join(RELATIONS)}")
+    wanted = [check_choice("relations", name, RELATIONS) for name in check_several("relations", relations)]
     return [name for name in _RELATED if name in wanted]
 
 
 async def fetch_relations(memories: Iterable[MemoryRecord], relations: Iterable[Relation] = RELATIONS) -> None:
-    """Read relations of many memories, one statement each; ``memory.embeddings`` and so on are lists from then on.
+    """Read relations of many memories, one statement each. Afterwards ``memory.embeddings`` and so on are lists.
 
-    Edges of forgotten memories are read too, and those that lead to forgotten ones.
+    Edges to and from forgotten memories are read too.
 
     Args:
-        memories: Whose.
-        relations: Which; by default all three.
+        memories: The memories.
+        relations: The relations; by default all three.
 
     Raises:
-        InvalidInputError: There is no such relation, or a memory has no id yet; nothing was sent.
+        InvalidInputError: A relation is unknown, or a memory has no id yet; nothing was sent.
     """
     names = checked_relations(relations)
     memories = list(check_several("memories", memories))
@@ -60,7 +57,7 @@ async def fetch_relations(memories: Iterable[MemoryRecord], relations: Iterable[
 
 
 async def memories_with(rows: Sequence[asyncpg.Record], relations: Sequence[Relation]) -> list[MemoryRecord]:
-    """The memories of several rows, with relations of theirs."""
+    """The memories of several rows, with their relations."""
     return await _with_relations([row["memory_id"] for row in rows], relations, lambda: memories_from(rows))
 
 
@@ -69,7 +66,7 @@ async def _with_relations(
 ) -> _Memories:
     if not memory_ids or not relations:
         return make()
-    # They take turns on the scope's connection: whenever one has its rows, the next is already on its way.
+    # They take turns on the scope's connection: when one has its rows, the next statement is already sent.
     reads = [asyncio.create_task(_RELATED[name][0].fetch(memory_ids)) for name in relations]
     try:
         await asyncio.sleep(0)  # the first one starts
@@ -87,10 +84,10 @@ async def _with_relations(
 def _relate(
     memories: Sequence[MemoryRecord], memory_ids: Sequence[UUID], name: Relation, rows: Sequence[asyncpg.Record]
 ) -> None:
-    """Make a relation one that was read, as prefetching does."""
+    """Set a relation to what was read, as prefetching does."""
     model: Any = MemoryRecord._meta.fields_map[name].related_model  # type: ignore[attr-defined]  # it is a relation
     column = _RELATED[name][1]
-    # By bytes, whose hash is cheap: a UUID's takes a microsecond.
+    # Keyed by bytes: hashing a UUID takes a microsecond.
     related: dict[bytes, list[Any]] = {memory_id.bytes: [] for memory_id in memory_ids}
     for row, made in zip(rows, models_from(model, rows), strict=True):
         related[row[column].bytes].append(made)

@@ -1,4 +1,4 @@
-"""What became of the items of a batch: a sequence that stays small however long the batch is."""
+"""The report of a batch: one outcome for each item, in a sequence that takes 17 bytes an item."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NO_ID = bytes(_ID_BYTES)
 
 
 class ItemOutcome(NamedTuple):
-    """What became of one item.
+    """The outcome of one item.
 
     Attributes:
         outcome: Created, existing, restored or refused.
-        memory_id: The memory; None for a refused item.
-        error: Why it was refused, or None.
+        memory_id: The memory's id; None for a refused item.
+        error: Why the item was refused; None for any other.
     """
 
     outcome: StoreOutcome
@@ -30,10 +30,10 @@ class ItemOutcome(NamedTuple):
 
 
 class StoreReport(Sequence[ItemOutcome]):
-    """One outcome for each item, in the items' order, in 17 bytes an item.
+    """One outcome for each item of a batch, in the order of the items.
 
     Attributes:
-        errors: Why items were refused, by their numbers.
+        errors: Why items were refused, by their numbers, from 0 on.
     """
 
     def __init__(self) -> None:
@@ -43,17 +43,17 @@ class StoreReport(Sequence[ItemOutcome]):
 
     @property
     def created(self) -> int:
-        """How many items are new memories."""
+        """How many items became new memories."""
         return self._codes.count(_CODES[StoreOutcome.CREATED])
 
     @property
     def existing(self) -> int:
-        """How many were there already, or occurred earlier in the same batch."""
+        """How many were stored before, or occurred earlier in the same batch."""
         return self._codes.count(_CODES[StoreOutcome.EXISTING])
 
     @property
     def restored(self) -> int:
-        """How many were forgotten and are back."""
+        """How many were forgotten, and are restored now."""
         return self._codes.count(_CODES[StoreOutcome.RESTORED])
 
     @property
@@ -62,7 +62,7 @@ class StoreReport(Sequence[ItemOutcome]):
         return self._codes.count(_CODES[StoreOutcome.REFUSED])
 
     def record(self, number: int, outcome: StoreOutcome, memory_id: UUID) -> None:
-        """Record that an item is stored, in whatever order the items come."""
+        """Record that an item is stored. Items can come in any order."""
         self._make_room(number)
         self.errors.pop(number, None)  # of an attempt that was rolled back
         self._codes[number] = _CODES[outcome]

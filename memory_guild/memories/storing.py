@@ -1,4 +1,4 @@
-"""Storing memories, each once: one at a time, or a stream of them."""
+"""Storing memories: one text, or a stream of them. Each agent stores a text once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Remembered(NamedTuple):
 
     Attributes:
         memory: The memory as it is stored now.
-        outcome: ``created``; ``existing``, where the agent had the text; or ``restored``, where it was forgotten.
+        outcome: ``created``, ``existing`` if the agent already had the text, or ``restored`` if it was forgotten.
     """
 
     memory: MemoryRecord
@@ -45,23 +45,24 @@ async def remember(
     agent_id: str | None = None,
     on_forgotten: OnForgotten = "restore",
 ) -> Remembered:
-    """Store a text as a memory of the scope's tenant, once for each agent; one statement, safe in any race.
+    """Store a text as a memory of the scope's tenant.
 
-    A text that is there stays as it is, with its metadata; nothing is written.
+    Each agent stores a text once, byte for byte, even when several tasks store it at the same time. If the agent
+    already has the text, nothing is written, and the memory keeps its metadata. It is one statement.
 
     Args:
         content_text: The text, stored exactly as given; at most ``MEMORY_GUILD_CONTENT_MAX_BYTES`` of UTF-8.
         source_type: Where it comes from.
-        metadata: A JSON object of the caller's own; by default an empty one.
-        agent_id: Whose memory it is; by default the scope's agent.
-        on_forgotten: Where the text is a forgotten memory: ``restore`` it, ``keep`` it forgotten (the outcome is
-            ``existing``, and ``memory.is_deleted`` tells) or ``raise``.
+        metadata: Any JSON object; by default an empty one.
+        agent_id: The agent that remembers it; by default the scope's agent.
+        on_forgotten: What to do if the text is a forgotten memory: ``restore`` it, ``keep`` it forgotten (the outcome
+            is ``existing`` and ``memory.is_deleted`` is true), or ``raise``.
 
     Raises:
         ForgottenMemoryError: The text is a forgotten memory, and ``on_forgotten`` is ``raise``; nothing was written.
         HashCollisionError: The agent has a different text with the same hash; nothing was written.
         InvalidInputError: A value cannot be stored; nothing was sent.
-        TransactionConflictError: The scope and another one wait for each other's memories; run the scope again.
+        TransactionConflictError: There was a deadlock with another scope; run the scope again.
     """
     check_choice("on_forgotten", on_forgotten, get_args(OnForgotten))
     scope = current_scope()
@@ -80,7 +81,7 @@ async def remember(
         if row is not None:
             break
     else:
-        raise TransactionConflictError("the memory is stored and deleted by others all the time; run the scope again")
+        raise TransactionConflictError("other transactions keep storing and deleting this memory; run the scope again")
     outcome, same_text = row[:2]
     memory = model_from(MemoryRecord, row, 2)
     if not same_text:
@@ -97,33 +98,34 @@ async def remember_many(
     on_error: OnError = "raise",
     progress: Callable[[int], None] | None = None,
 ) -> StoreReport:
-    """Store a stream of memories, each once for each agent, in bounded memory: all of them become one with the scope.
+    """Store a stream of memories; all are stored when the scope commits, or none.
 
-    Items are checked while the server stores those before them. Calls may run at the same time, in any order; what
-    deadlocks is undone and run again, a few times, unless more than about 64 MB were drawn by then.
+    Each agent stores a text once, as with :func:`remember`. Items are checked while the server stores the ones before
+    them, and memory use is bounded. Calls can run at the same time and in any order: after a deadlock the call is
+    rolled back and retried a few times, unless more than about 64 MB had been drawn by then.
 
     Args:
-        items: Any iterable, synchronous or not, of dicts of the shape of ``MemoryRecordCreate`` (tenant and agent may
-            be left out where they are the scope's), or of that serializer. Keep slow sources outside scopes. A
-            generator may use the scope, but must end a scope of its own before each item; what it writes is undone
-            with the attempt, and what it reads from may be, which ends the call with a conflict. Other tasks of the
-            scope wait until the call ends: a source that waits for one of them waits for ever.
-        on_forgotten: Where a text is a forgotten memory: ``restore`` it, ``keep`` it forgotten or ``raise``.
-        on_error: At an item that cannot be stored: ``raise``, and nothing is stored; or ``report``, and go on.
-        progress: Called from time to time with how many items are done; it only grows.
+        items: Any iterable, synchronous or not, of dicts in the shape of ``MemoryRecordCreate`` or of that serializer.
+            Tenant and agent default to the scope's. Keep slow sources outside scopes. A generator may use the scope,
+            but must end any scope of its own before it yields. A retry rolls back what the generator wrote, and the
+            cursors that it reads from; if it needs one of those, the call ends with a conflict. Other tasks of the
+            scope wait until the call ends, so a source that waits for one of them deadlocks.
+        on_forgotten: What to do if a text is a forgotten memory: ``restore`` it, ``keep`` it forgotten, or ``raise``.
+        on_error: What to do if an item cannot be stored: ``raise``, and store nothing, or ``report`` it and go on.
+        progress: Called from time to time with the number of items that are done; it only grows.
 
     Returns:
-        One outcome for each item, in the items' order, and how many there are of each kind.
+        One outcome for each item, in the order of the items, with the number of each kind.
 
     Raises:
         InvalidInputError: An item cannot be stored; its ``field`` begins with ``items[number]``.
-        TenantMismatchError: An item names another tenant than the scope's.
+        TenantMismatchError: An item names a tenant other than the scope's.
         ForgottenMemoryError: A text is a forgotten memory, and ``on_forgotten`` is ``raise``.
-        HashCollisionError: Two different texts of an agent have one hash.
-        TransactionConflictError: Others were in the way each time; nothing was stored.
+        HashCollisionError: Two different texts of an agent have the same hash.
+        TransactionConflictError: Every attempt met a deadlock or a conflict; nothing was stored.
     """
     check_choice("on_forgotten", on_forgotten, get_args(OnForgotten))
     check_choice("on_error", on_error, get_args(OnError))
     if not isinstance(items, (Iterable, AsyncIterable)):
-        raise InvalidInputError("items", f"must be iterable, which {type(items).__name__} is not")
+        raise InvalidInputError("items", f"must be an iterable, not {type(items).__name__}")
     return await store_stream(items, on_forgotten=on_forgotten, on_error=on_error, progress=progress)

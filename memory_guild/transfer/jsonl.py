@@ -1,7 +1,7 @@
-"""Storing the memories of a JSON-lines file: one JSON object a line, in the shape of ``MemoryRecordCreate``.
+"""Storing the memories of a JSON-lines file: each line is a JSON object in the shape of ``MemoryRecordCreate``.
 
-The file is read as it is stored, a batch at a time, so that its size does not matter. A bad line is reported by its
-number and never stops the others.
+The file is read and stored a batch at a time, so it can be of any size. A bad line is reported with its number; the
+other lines are stored.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from memory_guild.tenancy import tenant_scope
 
 DEFAULT_BATCH_SIZE = 1000
 BATCH_MAX_CHARACTERS = 4_000_000
-"""A batch ends with the line that reaches this much text, however few lines it has."""
+"""A batch ends with the line that reaches this much text, however few lines that are."""
 
 LISTED_BAD_LINES = 100
-"""How many bad lines a report lists; all of them are counted."""
+"""The most bad lines that a report lists; it counts all of them."""
 
 _LONGEST_ESCAPE_BYTES = 6  # JSON may write a one-byte character as \u0041
 _METADATA_MAX_BYTES = 2_000_000
@@ -41,7 +41,7 @@ class BadLine:
 
     Attributes:
         number: Its number in the file, from 1 on; blank lines count.
-        reason: Why, with the names of fields and never with what they hold.
+        reason: Why; it names fields, but never quotes their values.
     """
 
     number: int
@@ -53,14 +53,14 @@ Line: TypeAlias = MemoryRecordCreate | BadLine
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of the lines of a file; ``read`` is the sum of ``stored``, ``duplicates`` and ``bad_count``.
+    """The result of storing a file; ``read`` is the sum of ``stored``, ``duplicates`` and ``bad_count``.
 
     Attributes:
         read: Lines that are not blank.
-        stored: Memories that are new.
-        duplicates: Memories that were there already, or earlier in the file.
-        bad_count: Lines that are no memory.
-        bad: The first of these, at most ``LISTED_BAD_LINES``.
+        stored: New memories.
+        duplicates: Memories that existed before, or occurred earlier in the file.
+        bad_count: Bad lines.
+        bad: The first bad lines, at most ``LISTED_BAD_LINES``.
         seconds: How long it took.
     """
 
@@ -74,10 +74,10 @@ class IngestReport:
 
 @contextmanager
 def open_lines(path: str | Path) -> Iterator[BinaryIO]:
-    """The file, or standard input for ``-``, to read bytes from.
+    """Open a file, or standard input for ``-``, to read bytes from.
 
     Raises:
-        UnreadableFileError: It cannot be opened.
+        UnreadableFileError: The file cannot be opened.
     """
     if str(path) == "-":
         yield sys.stdin.buffer
@@ -91,15 +91,15 @@ def open_lines(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def read_records(file: BinaryIO, *, line_max_bytes: int | None = None) -> Iterator[Line]:
-    """The memories of a JSON-lines file, and its bad lines, in the file's order; read as they are asked for.
+    """Read the memories and bad lines of a JSON-lines file lazily, in the order of the file.
 
     Args:
-        file: Where the lines come from; UTF-8, with or without a byte order mark.
-        line_max_bytes: A longer line is a bad line, and is skipped without being held in memory. By default what the
-            longest permitted text can take with every character escaped, and 2 MB of metadata.
+        file: The file; UTF-8, with or without a byte order mark.
+        line_max_bytes: A longer line is a bad line; it is skipped without being held in memory. The default fits the
+            longest permitted text with every character escaped, and 2 MB of metadata.
 
     Raises:
-        UnreadableFileError: Reading failed; the lines before were yielded.
+        UnreadableFileError: Reading failed; the lines before it were yielded.
     """
     limit = line_max_bytes or _LONGEST_ESCAPE_BYTES * content_max_bytes() + _METADATA_MAX_BYTES
     for number, line in enumerate(_read_lines(file, limit), start=1):
@@ -112,17 +112,17 @@ def read_records(file: BinaryIO, *, line_max_bytes: int | None = None) -> Iterat
 async def ingest(
     lines: Iterable[Line], *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Callable[[int], None] | None = None
 ) -> IngestReport:
-    """Store what :func:`read_records` yields, a batch at a time, each in a transaction of its own for each tenant.
+    """Store what :func:`read_records` yields, a batch at a time, with one transaction for each tenant of a batch.
 
     Args:
-        lines: Memories and bad lines; they are drawn in a thread, a batch at a time.
+        lines: Memories and bad lines; they are read in a thread, a batch at a time.
         batch_size: How many lines make a batch.
         progress: Called after each batch with the number of its lines.
 
     Raises:
-        HashCollisionError: A text has the hash of a different one. The batches before this one are stored, and of this
-            one what belongs to other tenants may be.
-        TransactionConflictError: Others stored the same memories each time it was tried; the same holds.
+        HashCollisionError: A text has the hash of a different one. Earlier batches are stored; of this batch, the
+            memories of other tenants may be.
+        TransactionConflictError: Every attempt met a deadlock or a conflict. What is stored is the same as above.
         InvalidInputError: ``batch_size`` is less than 1.
     """
     if batch_size < 1:
@@ -144,7 +144,7 @@ async def ingest(
 
 
 async def _store(records: list[MemoryRecordCreate]) -> int:
-    """Store the records, each tenant's in a scope of its own; how many are new. What is forgotten stays forgotten."""
+    """Store the records, one scope for each tenant; how many are new. Forgotten memories stay forgotten."""
     of_tenants: dict[str, list[MemoryRecordCreate]] = {}
     for record in records:
         of_tenants.setdefault(record.tenant_id, []).append(record)
@@ -167,7 +167,7 @@ def _take(lines: Iterator[Line], batch_size: int) -> list[Line]:
 
 
 def _read_lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
-    """The lines without what ends them; None for one over the limit."""
+    """The lines; None for a line over the limit."""
     try:
         while line := file.readline(limit + 1):
             too_long = len(line) > limit and not line.endswith(b"\n")

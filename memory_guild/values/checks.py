@@ -1,7 +1,7 @@
-"""What a value must be before it is sent to the database: one function a rule, used by the models and by the verbs.
+"""What a value must be before it is sent to the database: one function for each rule, used by models and verbs.
 
-Each function returns the value unchanged or raises :class:`InvalidInputError` that names the field. None of them puts
-the value into the message.
+Each function returns the value unchanged, or raises an :class:`InvalidInputError` that names the field. No message
+quotes the value.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from uuid import UUID
 from memory_guild.errors import InvalidInputError
 from memory_guild.types import NAME_MAX_LENGTH
 
-_JSON_MAX_DEPTH = 256  # far below Python's recursion limit: what was stored can be read from any depth of calls
-_JSON_MAX_CHARACTERS = 60_000_000  # of up to 4 bytes each; a jsonb holds 2**28 bytes
+_JSON_MAX_DEPTH = 256  # far below Python's recursion limit: what is stored can be read at any depth of the stack
+_JSON_MAX_CHARACTERS = 60_000_000  # up to 4 bytes each; a jsonb holds 2**28 bytes
 _JSON_MAX_INTEGER_BITS = 14_000  # 4,214 digits; Python refuses to read an integer of more than 4,300
 
 
 def check_text(field: str, value: object) -> str:
-    """Any text that PostgreSQL can store: no NUL, no lone surrogate (both impossible in a UTF-8 database)."""
+    """Text that PostgreSQL can store in UTF-8: without NUL and without lone surrogates."""
     if value is None:
         raise InvalidInputError(field, "is required and cannot be None")
     if not isinstance(value, str):
@@ -32,7 +32,7 @@ def check_text(field: str, value: object) -> str:
 
 
 def plain(text: str) -> str:
-    """The text itself: what ``str()`` makes of a subclass's, such as an enum's member, is another one."""
+    """The text itself, also of a subclass such as an enum, for which ``str()`` can return something else."""
     return str.__str__(text)
 
 
@@ -74,7 +74,7 @@ def check_content(field: str, value: object, max_bytes: int) -> str:
 
 
 def check_json_object(field: str, value: object) -> dict[str, Any]:
-    """A JSON object: a dict of str keys, holding what JSON can say and PostgreSQL can store, at any depth."""
+    """A JSON object: a dict with str keys, and at any depth only what JSON and PostgreSQL can hold."""
     if not isinstance(value, dict):
         if not isinstance(value, Mapping):
             raise InvalidInputError(field, f"must be a dict (a JSON object), not {type(value).__name__}")
@@ -87,7 +87,7 @@ def check_json_object(field: str, value: object) -> dict[str, Any]:
 
 
 class _JsonProblemError(Exception):
-    """Why a value is no JSON; where it stands is told from the inside out, while the error goes up."""
+    """Why a value is not JSON. Each level adds its place to the path while the error rises."""
 
     def __init__(self, reason: str, place: str = "", *, is_of_the_whole: bool = False) -> None:
         self.reason = reason
@@ -110,10 +110,10 @@ def _check_json_value(value: object, depth: int) -> None:
                 raise _JsonProblemError(problem)
         case int():
             if value.bit_length() > _JSON_MAX_INTEGER_BITS:
-                raise _JsonProblemError("is an integer of too many digits; use a string")
+                raise _JsonProblemError("is an integer with too many digits; use a string")
         case float():
             if value != value or value in (float("inf"), float("-inf")):
-                raise _JsonProblemError("is NaN or infinite, which JSON cannot say; use None or a string")
+                raise _JsonProblemError("is NaN or infinite, which JSON does not have; use None or a string")
         case dict() | Mapping():
             _check_json_items(value, depth + 1)
         case list() | tuple():
@@ -125,14 +125,14 @@ def _check_json_value(value: object, depth: int) -> None:
                     raise
         case _:
             raise _JsonProblemError(
-                f"is a {type(value).__name__}, which JSON cannot say; convert it (a datetime with .isoformat())"
+                f"is a {type(value).__name__}, which JSON does not have; convert it (a datetime with .isoformat())"
             )
 
 
 def _check_json_items(items: Mapping[Any, object], depth: int) -> None:
     for key, item in items.items():
         if not isinstance(key, str):
-            raise _JsonProblemError(f"has a key of type {type(key).__name__}; JSON keys are str")
+            raise _JsonProblemError(f"has a key of type {type(key).__name__}; keys must be str")
         if problem_of_key := _problem_of_text(key):
             raise _JsonProblemError(problem_of_key, " (a key)")
         try:
@@ -151,7 +151,7 @@ def encode_json(value: Any) -> str:
 
 
 def encode_json_object(field: str, value: object) -> str:
-    """The JSON text of an object, see :func:`check_json_object`, that PostgreSQL can store as a whole."""
+    """The JSON text of an object, see :func:`check_json_object`, if PostgreSQL can store it in one jsonb."""
     text = _encode(check_json_object(field, value))
     if len(text) > _JSON_MAX_CHARACTERS:
         raise InvalidInputError(field, f"has {len(text)} characters as JSON; at most {_JSON_MAX_CHARACTERS} fit")
@@ -159,7 +159,7 @@ def encode_json_object(field: str, value: object) -> str:
 
 
 def check_aware(field: str, value: object) -> datetime:
-    """A datetime that knows its offset from UTC."""
+    """An aware datetime."""
     if not isinstance(value, datetime):
         raise InvalidInputError(field, f"must be a datetime, not {type(value).__name__}")
     if value.tzinfo is None or value.utcoffset() is None:

@@ -1,7 +1,7 @@
-"""Tortoise fields that apply the package's checks, so that a bad value fails with our error and before any statement.
+"""Tortoise fields that check values, so that a bad value fails with our error before any statement is sent.
 
-Each is a Tortoise field with the same column type; Aerich and the serializers see nothing unusual. Where a CHECK of the
-schema guards the column, the field carries its SQL fragment as ``check``.
+Each field has the column type of the Tortoise field that it extends, so that Aerich and the serializers work as usual.
+If a CHECK of the schema guards the column, the field has its SQL fragment as ``check``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _Owner: TypeAlias = type[Model] | Model
 
 
 def missing_value(field: fields.Field[Any]) -> CheckError:
-    """The error for None where the column is NOT NULL: the one that the database's own refusal becomes."""
+    """The error for None in a NOT NULL column: the same one that the database's refusal is translated to."""
     return CheckError(
         field.source_field or field.model_field_name,
         "is required and cannot be None",
@@ -44,21 +44,21 @@ def missing_value(field: fields.Field[Any]) -> CheckError:
 
 
 def _text_as_given(field: fields.Field[Any], value: Any) -> str | None:
-    """The text as it is: Tortoise would store ``str(value)``, the number 5 as "5" and bytes as their repr."""
+    """The text as given. Tortoise would store ``str(value)``: the number 5 as "5", bytes as their repr."""
     if value is not None and not isinstance(value, str):
         raise InvalidInputError(field.model_field_name, f"must be a str, not {type(value).__name__}")
     return value
 
 
 class IdField(fields.UUIDField[UUID]):
-    """A UUID; text is accepted where it spells one."""
+    """A UUID, or its text."""
 
     def to_python_value(self, value: Any) -> UUID | None:
         """The value as a UUID."""
         return None if value is None else check_uuid(self.model_field_name, value)
 
     def to_db_value(self, value: Any, instance: _Owner) -> Any:
-        """The value as asyncpg takes it: a UUID needs no text in between."""
+        """The value for asyncpg, which takes a UUID without converting it to text."""
         return None if value is None else check_uuid(self.model_field_name, value)
 
 
@@ -81,7 +81,7 @@ class NameField(fields.CharField[str]):
 
 
 class HashField(fields.CharField[str]):
-    """A content hash, as given or as computed from the text."""
+    """A content hash, given or computed from the text."""
 
     skip_to_python_if_native = True
     to_python_value = _text_as_given
@@ -107,7 +107,7 @@ class ContentField(fields.TextField):
 
 
 class NullableTextField(fields.TextField):
-    """Text that may be missing."""
+    """Text, or None."""
 
     skip_to_python_if_native = True
     to_python_value = _text_as_given
@@ -126,7 +126,7 @@ class JsonObjectField(fields.JSONField[dict[str, Any]]):
         super().__init__(encoder=encode_json, decoder=json.loads, **kwargs)
 
     def to_python_value(self, value: Any) -> Any:
-        """The object; the driver gives its JSON text."""
+        """The object; the driver returns its JSON text."""
         return json.loads(value) if isinstance(value, str) else value
 
     def to_db_value(self, value: Any, instance: _Owner) -> str | None:
@@ -139,7 +139,7 @@ class JsonObjectField(fields.JSONField[dict[str, Any]]):
 
 
 class FlagField(fields.BooleanField[bool | None]):
-    """True, False or nothing; a word is not taken for one of them."""
+    """True, False or None. Text such as ``"false"`` is refused."""
 
     def to_python_value(self, value: Any) -> bool | None:
         """The checked flag."""
@@ -153,12 +153,12 @@ class FlagField(fields.BooleanField[bool | None]):
 
 
 class TimestampField(fields.DatetimeField[datetime | None]):
-    """A point in time. What the driver returns is aware already and needs no conversion."""
+    """A point in time. The driver returns aware datetimes, which need no conversion."""
 
     skip_to_python_if_native = True
 
     def to_python_value(self, value: Any) -> datetime | None:
-        """The value as an aware datetime; ISO 8601 text is accepted when it has an offset."""
+        """An aware datetime, also from ISO 8601 text with an offset."""
         if isinstance(value, str):
             try:
                 value = datetime.fromisoformat(value)
@@ -172,11 +172,11 @@ class TimestampField(fields.DatetimeField[datetime | None]):
 
 
 class ChoiceField(CharEnumFieldInstance):
-    """One value of a closed list: an enum in Python, a CHECK in the database.
+    """One of a fixed list of values: an enum in Python, a CHECK in the database.
 
     Args:
-        enum_type: The list; its members compare equal to their text.
-        check: The CHECK that says the same in SQL.
+        enum_type: The values; members compare equal to their text.
+        check: The CHECK with the same list.
         description: What the column means.
     """
 
@@ -208,7 +208,7 @@ class ChoiceField(CharEnumFieldInstance):
 
 
 class ConfidenceField(fields.FloatField[float | None]):
-    """A number from 0 to 1, or nothing."""
+    """A number from 0 to 1, or None."""
 
     skip_to_python_if_native = True
 
@@ -222,7 +222,7 @@ class ConfidenceField(fields.FloatField[float | None]):
         return {"ge": 0, "le": 1}
 
     def to_python_value(self, value: Any) -> float | None:
-        """The checked number; NaN is refused, as the CHECK refuses it."""
+        """The checked number. NaN is refused, as the CHECK would refuse it."""
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):

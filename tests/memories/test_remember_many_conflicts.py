@@ -259,7 +259,7 @@ async def test_a_trigger_that_swallows_rows_is_an_error_and_no_endless_loop(
     async with tenant_scope("acme", "scribe"):
         with pytest.raises(TransactionConflictError, match="were deleted at the same time"):
             await remember_many(items())
-        with pytest.raises(TransactionConflictError, match="stored and deleted by others all the time"):
+        with pytest.raises(TransactionConflictError, match="keep storing and deleting this memory"):
             await remember("one", source_type="document")
 
 

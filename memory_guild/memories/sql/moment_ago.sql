@@ -1,2 +1,2 @@
--- The moment that lies the interval $1 back.
+-- The moment that is the interval $1 ago.
 SELECT statement_timestamp() - $1::interval AS moment;

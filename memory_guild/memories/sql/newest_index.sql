@@ -1,4 +1,4 @@
--- Whether there is a usable index of each tenant's newest memories, see optional_indexes.sql.
+-- Whether there is a valid index of each tenant's newest memories, see schema/sql/optional_indexes.sql.
 SELECT COALESCE(
     (SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('memory_guild_newest_of_tenant')),
     false

@@ -1,6 +1,6 @@
--- Stores the text $4 with hash $5 of agent $1 of tenant $2, from source type $3 with metadata $6, once.
--- A live duplicate is only read. A forgotten one comes back if $7. No row: a concurrent transaction stored, forgot or
--- deleted it after this statement began; the next run sees what is there.
+-- Stores the text $4 with hash $5, source type $3 and metadata $6 for agent $1 of tenant $2, unless the agent has it.
+-- A duplicate is only read; a forgotten one is restored if $7. No row is returned if a concurrent transaction stored,
+-- forgot or deleted the text after this statement began; run it again, and it sees what is stored now.
 WITH present AS (
     SELECT *
     FROM memory_records
@@ -17,9 +17,9 @@ stored AS (
         $4::text,
         $5,
         $6::jsonb,
-        -- The statement's time, not the transaction's: what one scope stores keeps its order.
+        -- The time of the statement, not of the transaction: what one scope stores keeps its order.
         statement_timestamp(),
-        -- A version later than the forgotten one's; a new memory is of one moment with created_at.
+        -- Later than the forgotten version; a new memory has the same created_at and updated_at.
         GREATEST(statement_timestamp(), (SELECT updated_at + interval '1 microsecond' FROM present))
     WHERE NOT EXISTS (SELECT FROM present WHERE is_deleted IS NOT TRUE OR content_text <> $4 OR NOT $7::boolean)
     ON CONFLICT (agent_id, tenant_id, content_hash) DO UPDATE

@@ -1,4 +1,4 @@
--- An empty temporary table for many memories that wait to be stored; it ends with the scope.
+-- An empty temporary table for many memories that are about to be stored.
 CREATE TEMPORARY TABLE IF NOT EXISTS memory_guild_staged (
     number INT,
     agent_id VARCHAR,

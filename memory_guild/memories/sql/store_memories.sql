@@ -1,6 +1,6 @@
--- Stores those of the given memories of tenant $1 that are not there yet, forgotten or not; returns id and key of each new
--- one. Number n is of the moment $2 and n microseconds, so that they keep their order. Sorted, so that calls that overlap
--- wait for each other instead of deadlocking.
+-- Stores the given memories of tenant $1 that do not exist yet, forgotten ones included; returns the id and key of each
+-- new one. Number n is created n microseconds after the moment $2, so that they keep their order. They are sorted, so
+-- that calls that overlap wait for each other instead of deadlocking.
 INSERT INTO memory_records
 (agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at, updated_at)
 SELECT agent_id, $1::varchar, source_type, content_text, content_hash, metadata, moment, moment

@@ -1,4 +1,4 @@
--- The same as store_memories.sql for the memories that are in the table of stage_memories.sql.
+-- The same as store_memories.sql, for the memories in the table of stage_memories.sql.
 INSERT INTO memory_records
 (agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at, updated_at)
 SELECT agent_id, $1::varchar, source_type, content_text, content_hash, metadata, moment, moment

@@ -1,7 +1,6 @@
 -- The newest memories that match the conditions $1 to $9, at most $12, after the cursor ($10, $11), found by walking
 -- along created_at. The walk ends the interval $13 before the cursor (or now): for a tenant with nothing new it would
--- otherwise read the memories of all tenants. With an index of the tenant's newest memories it needs no end; then $13 is
--- NULL.
+-- otherwise read the memories of all tenants. With an index of the tenant's newest memories $13 is NULL: no end.
 SELECT *
 FROM include.matching_memories AS memory_records
 WHERE
