@@ -27,7 +27,7 @@ second AS MATERIALIZED (
             SELECT edge.source_memory_id
             FROM first JOIN memory_relationships AS edge ON edge.target_memory_id = first.memory_id
         )
-        EXCEPT (TABLE start UNION ALL TABLE first)
+        EXCEPT (SELECT memory_id FROM start UNION ALL SELECT memory_id FROM first)
     ) AS reached
     JOIN memory_records USING (memory_id)
     WHERE tenant_id = $2 AND is_deleted IS NOT TRUE
@@ -43,7 +43,9 @@ third AS MATERIALIZED (
             SELECT edge.source_memory_id
             FROM second JOIN memory_relationships AS edge ON edge.target_memory_id = second.memory_id
         )
-        EXCEPT (TABLE start UNION ALL TABLE first UNION ALL TABLE second)
+        EXCEPT (
+            SELECT memory_id FROM start UNION ALL SELECT memory_id FROM first UNION ALL SELECT memory_id FROM second
+        )
     ) AS reached
     JOIN memory_records USING (memory_id)
     WHERE tenant_id = $2 AND is_deleted IS NOT TRUE
@@ -53,4 +55,4 @@ SELECT memory_id, 1 AS depth FROM first
 UNION ALL
 SELECT memory_id, 2 FROM second
 UNION ALL
-SELECT memory_id, 3 FROM third
+SELECT memory_id, 3 FROM third;

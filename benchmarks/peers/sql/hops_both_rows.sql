@@ -1,4 +1,5 @@
--- The whole memories that three edges or fewer lead to, along them or against them, each once, at most $3: by hand, with unrolled levels.
+-- The whole memories that three edges or fewer lead to, along them or against them, each once, at most $3: by hand,
+-- with unrolled levels.
 -- The answer of the package's walk: each at its smallest depth, with its parent on the surest path and that path's
 -- confidence. Every hop forgets what was visited before it asks whose a memory is and whether it is live.
 WITH
@@ -62,7 +63,9 @@ third AS MATERIALIZED (
     FROM (
         SELECT DISTINCT ON (memory_id) *
         FROM third_edges
-        WHERE memory_id NOT IN (SELECT memory_id FROM start UNION ALL SELECT memory_id FROM first UNION ALL SELECT memory_id FROM second)
+        WHERE memory_id NOT IN (
+            SELECT memory_id FROM start UNION ALL SELECT memory_id FROM first UNION ALL SELECT memory_id FROM second
+        )
         ORDER BY memory_id, confidence DESC, parent_id
     ) AS reached
     JOIN memory_records USING (memory_id)
@@ -74,4 +77,4 @@ SELECT 1 AS depth, first.* FROM first
 UNION ALL
 SELECT 2, second.* FROM second
 UNION ALL
-SELECT 3, third.* FROM third
+SELECT 3, third.* FROM third;

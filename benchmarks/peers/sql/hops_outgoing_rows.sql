@@ -53,7 +53,9 @@ third AS MATERIALIZED (
     FROM (
         SELECT DISTINCT ON (memory_id) *
         FROM third_edges
-        WHERE memory_id NOT IN (SELECT memory_id FROM start UNION ALL SELECT memory_id FROM first UNION ALL SELECT memory_id FROM second)
+        WHERE memory_id NOT IN (
+            SELECT memory_id FROM start UNION ALL SELECT memory_id FROM first UNION ALL SELECT memory_id FROM second
+        )
         ORDER BY memory_id, confidence DESC, parent_id
     ) AS reached
     JOIN memory_records USING (memory_id)
@@ -65,4 +67,4 @@ SELECT 1 AS depth, first.* FROM first
 UNION ALL
 SELECT 2, second.* FROM second
 UNION ALL
-SELECT 3, third.* FROM third
+SELECT 3, third.* FROM third;

@@ -1,6 +1,6 @@
 -- The columns of the tables of schema $1 that are named in $2, in the order of the table, each as its DDL would read.
--- A NOT NULL is read from the column: from PostgreSQL 18 on it is a row of pg_constraint too, under a generated name,
--- that says one thing more, which is whether the rows that were there already have been checked.
+-- A NOT NULL is read from the column. Since PostgreSQL 18 it also is a row of pg_constraint, under a generated name;
+-- that row alone says whether the existing rows have been checked.
 SELECT
     'column' AS kind,
     relname AS table_name,

@@ -1,6 +1,7 @@
--- The constraints of the tables of schema $1 that are named in $2, with their own triggers that do not fire as usual.
--- pg_get_constraintdef says what each server knows of NOT VALID, DEFERRABLE and NOT ENFORCED. The rows for NOT NULL
--- ('n', PostgreSQL 18) belong to the columns. DISABLE TRIGGER ALL on either table switches a foreign key off.
+-- The constraints of the tables of schema $1 that are named in $2, with their internal triggers that are not in their
+-- usual state: DISABLE TRIGGER ALL on either table switches a foreign key off. pg_get_constraintdef prints what each
+-- server knows of NOT VALID, DEFERRABLE and NOT ENFORCED. The rows for NOT NULL ('n', PostgreSQL 18) are read with the
+-- columns.
 SELECT
     'constraint' AS kind,
     relname AS table_name,

@@ -1,5 +1,5 @@
 -- The functions of schema $1 that are named in $2, whole: arguments, SECURITY DEFINER, settings and body.
--- Aggregates are left out because they have no definition that could be printed.
+-- Aggregates are left out: pg_get_functiondef does not take them.
 SELECT
     'function' AS kind,
     '' AS table_name,

@@ -1,4 +1,4 @@
--- What others than the owner may do with the tables of schema $1 that are named in $2, and with single columns of them.
+-- What roles other than the owner may do with the tables of schema $1 that are named in $2, and with their columns.
 WITH tables AS (
     SELECT oid, relname, relowner, relacl
     FROM pg_class

@@ -1,5 +1,5 @@
--- The indexes on the tables of schema $1 that are named in $2; the ones that somebody added on purpose have a kind of
--- their own. Such a one is not named in $2, refuses no row, and its comment starts with "deliberate:".
+-- The indexes on the tables of schema $1 that are named in $2. One that somebody added on purpose has its own kind: it
+-- is not named in $2, is not unique and excludes no row, and its comment starts with "deliberate:".
 SELECT
     CASE
         WHEN indexes.relname = ANY ($2::text[]) OR indisunique OR indisexclusion THEN 'index'

@@ -1,4 +1,4 @@
--- The names of everything of one sort in schema $1; $2 is 'table', 'index' or 'function'.
+-- The names of all tables, indexes or functions in schema $1; $2 is 'table', 'index' or 'function'.
 SELECT relname AS name
 FROM pg_class
 WHERE relnamespace = to_regnamespace(quote_ident($1::text))

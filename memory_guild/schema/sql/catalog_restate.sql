@@ -1,5 +1,5 @@
--- For each CHECK of the tables of schema $1, what a dump and restore does: add it again from its own printed text.
--- That changes how it prints, once: 'a'::character varying in an IN list on a varchar column comes back with ::text.
+-- Statements that do to each CHECK of the tables of schema $1 what dump and restore do: add it again from its own text.
+-- That changes once how it prints: 'a'::character varying in an IN list on a varchar column comes back with ::text.
 SELECT
     format(
         'ALTER TABLE %1$I.%2$I DROP CONSTRAINT %3$I, ADD CONSTRAINT %3$I %4$s',

@@ -1,4 +1,4 @@
--- Whether the tables of schema $1 that are named in $2 apply their policies, and to their owner too.
+-- Whether row-level security is enabled for the tables of schema $1 that are named in $2, and forced on their owner.
 SELECT
     'row security' AS kind,
     relname AS table_name,

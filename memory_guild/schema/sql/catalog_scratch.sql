@@ -1,5 +1,5 @@
--- Names as the server quotes them: the statement that creates the scratch schema $1, the grants that validate may need,
--- whether USAGE on the live schema $2 is lacking, and how $2 is written as an identifier and as a literal.
+-- The statement that creates the scratch schema $1, the grants that validate may need, whether the role lacks USAGE on
+-- the live schema $2, and how the server quotes $2 as an identifier and as a literal.
 SELECT
     format('CREATE SCHEMA %I', $1::text) AS create_schema,
     format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) AS allow_create,

@@ -1,4 +1,4 @@
--- The tables of schema $1 that are named in $2: what sort of relation each one is, and who inherits from whom.
+-- The tables of schema $1 that are named in $2: which kind of relation each one is, and who inherits from whom.
 SELECT
     'table' AS kind,
     relname AS table_name,

@@ -1,4 +1,4 @@
--- The triggers that somebody created on the tables of schema $1 that are named in $2, and whether they fire.
+-- The triggers on the tables of schema $1 that are named in $2, without internal ones, and whether they fire.
 SELECT
     'trigger' AS kind,
     relname AS table_name,

@@ -1,6 +1,6 @@
--- Whether this session may build or drop indexes in schema $1 now: no other one of ours does, and nobody else builds one
--- on the table. It asks and does not wait: a statement that waits for a lock holds a snapshot, and building an index
--- concurrently waits for every older snapshot, so that the two would wait for each other.
+-- Whether this session may build or drop indexes in schema $1 now: no other session of the package does, and nobody
+-- else is building one on the table. It asks and does not wait: a statement that waits for a lock holds a snapshot, and
+-- CREATE INDEX CONCURRENTLY waits for every older snapshot, so that the two would deadlock.
 SELECT CASE
     WHEN EXISTS (
         SELECT

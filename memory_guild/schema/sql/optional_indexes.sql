@@ -1,6 +1,6 @@
--- The indexes that an operator may add to the tables of schema $1: what each is for, in which state it is there, and the
--- statements that are missing until it is complete. The definition is written as the server prints it, so that the two
--- can be compared: without quotes, since quote_all_identifiers decides where the server prints them.
+-- The indexes that an operator may add to the tables of schema $1: what each is for, its state, and the statements that
+-- complete it. The definition is written as the server prints it, so that the two can be compared: without quotes,
+-- because quote_all_identifiers decides where the server prints them.
 WITH optional (position, name, columns, purpose) AS (
     VALUES
         (
@@ -27,8 +27,10 @@ WITH optional (position, name, columns, purpose) AS (
         described.*,
         CASE
             WHEN relations.oid IS NULL THEN 'missing'
-            WHEN replace(pg_get_indexdef(relations.oid), '"', '') IS DISTINCT FROM
-                replace('CREATE INDEX ' || definition, '"', '') THEN 'different'
+            WHEN (
+                replace(pg_get_indexdef(relations.oid), '"', '')
+                IS DISTINCT FROM replace('CREATE INDEX ' || definition, '"', '')
+            ) THEN 'different'
             WHEN NOT (indisvalid AND indisready) THEN 'invalid'
             WHEN starts_with(obj_description(relations.oid, 'pg_class'), 'deliberate:') THEN 'valid'
             ELSE 'unmarked'
