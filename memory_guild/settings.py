@@ -1,14 +1,14 @@
-"""The environment, as settings: read when they are first needed, never at import.
+"""The settings, from environment variables: read when they are first needed, never at import.
 
-``TORTOISE_ORM`` is what ``Tortoise.init(config=TORTOISE_ORM)`` and Aerich take. It is built from the environment each
-time that it is asked for, and building it connects to nothing: an embedded server starts with the first query.
+``TORTOISE_ORM`` is the configuration for ``Tortoise.init(config=TORTOISE_ORM)`` and Aerich. It is built from the
+environment each time you ask for it. Building it connects to nothing: the embedded server starts with the first query.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,8 @@ from urllib.parse import unquote
 
 from memory_guild.errors import SettingsError
 
-MODEL_MODULES = ["memory_guild.models", "aerich.models"]
-ENGINE_MODULE = "memory_guild.database.engine"
-
-# The password may hold any character, encoded or not, so the last @ ends it; what follows may not hold an @.
+_LOOKS_LIKE = "must look like postgresql://user:password@host:5432/database?sslmode=require"
+# The password may contain any character, encoded or not, so the last @ ends it; no @ may follow.
 _URL = re.compile(
     r"(?P<scheme>postgres(?:ql)?)://(?:(?P<user>[^:@]*)(?::(?P<password>.*))?@)?"
     r"(?P<hosts>[^@/?]*)(?:/(?P<database>[^@?]*))?(?:\?(?P<query>[^@]*))?",
@@ -28,7 +26,7 @@ _URL = re.compile(
 
 
 class Password:
-    """A password that shows itself to nobody: asyncpg and Tortoise call it, everything else prints asterisks."""
+    """A password that is never printed: asyncpg and Tortoise call it to get the text, ``repr`` shows asterisks."""
 
     __slots__ = ("_text",)
 
@@ -45,14 +43,14 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """The parts of a ``postgresql://`` URL, the password kept apart.
+    """The parts of a ``postgresql://`` URL, with the password kept apart.
 
     Attributes:
         user: The login; None for asyncpg's default (``PGUSER``, then the system user).
-        password: The login's password, or None (then ``PGPASSWORD`` and ``~/.pgpass`` apply).
+        password: The login's password; None to use ``PGPASSWORD`` or ``~/.pgpass``.
         hosts: ``host[:port]``, several separated by commas; empty for asyncpg's default or a ``host=`` in the query.
-        database: The database; None for the one named as the user.
-        query: What follows the question mark, such as ``sslmode=verify-full`` or ``host=/run/postgresql``.
+        database: The database; None for the one with the user's name.
+        query: Everything after the question mark, such as ``sslmode=verify-full`` or ``host=/run/postgresql``.
     """
 
     user: str | None
@@ -65,20 +63,17 @@ class DatabaseUrl:
     def parse(cls, url: str) -> DatabaseUrl:
         """Split a URL.
 
-        A percent sign that belongs to a password must be written ``%25``; every other character may be encoded or not.
+        A percent sign in a password must be written ``%25``; every other character may be encoded or not.
 
         Raises:
-            SettingsError: It is no PostgreSQL URL. The message does not repeat it.
+            SettingsError: It is not a PostgreSQL URL. The message does not repeat it.
         """
         match = _URL.fullmatch(url)
         if match is None:
-            raise SettingsError(
-                "MEMORY_GUILD_DATABASE_URL",
-                "must look like postgresql://user:password@host:5432/database?sslmode=require",
-            )
+            raise SettingsError("MEMORY_GUILD_DATABASE_URL", _LOOKS_LIKE)
         user, password, database = match["user"], match["password"], match["database"]
         parameters = (match["query"] or "").split("&")
-        # libpq allows the password there too; the one before the host wins, as in asyncpg.
+        # libpq allows a password in the query too; the one before the host wins, as in asyncpg.
         passwords = [part for part in parameters if part.startswith("password=")]
         if passwords and not password:
             password = passwords[-1].removeprefix("password=").replace("+", " ")
@@ -103,20 +98,21 @@ class DatabaseUrl:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that the environment says; see ``docs/settings.md`` for each variable.
+    """All settings of a connection. ``docs/settings.md`` explains each; :data:`VARIABLES` says how each is read.
 
     Attributes:
         database_url: The server; None for the embedded one.
         schema: The schema that holds the tables.
-        pool_min: Connections that stay open.
-        pool_max: Connections at the most.
-        application_name: What ``pg_stat_activity`` shows.
+        pool_min: How many connections the pool keeps open.
+        pool_max: How many connections the pool opens at most.
+        application_name: The name in ``pg_stat_activity``.
         connect_timeout_seconds: How long one connection attempt may take.
-        statement_timeout_seconds: After how long the server cancels a statement; 0 never.
-        scope_idle_timeout_seconds: After how long without a statement the server ends a tenant scope; 0 never.
-        pooler: Whether a pooler in transaction mode, such as pgbouncer, stands between.
+        statement_timeout_seconds: How long a statement may run before the server cancels it; 0 for no limit.
+        scope_idle_timeout_seconds: How long a tenant scope may go without a statement before the server ends it; 0 for
+            no limit.
+        pooler: Whether the connection goes through a pooler in transaction mode, such as pgbouncer.
         embedded_folder: Where the embedded server keeps its data; None for the user's data folder.
-        embedded_version: The embedded server's major version; None for the newest, or the one that the data has.
+        embedded_version: The embedded server's major version; None for that of its data, or the newest for new data.
     """
 
     database_url: DatabaseUrl | None = None
@@ -138,23 +134,9 @@ class Settings:
         Raises:
             SettingsError: A variable cannot be used; the message names it.
         """
-        read = _Reader(os.environ if environment is None else environment)
-        url = read.text("DATABASE_URL")
-        folder = read.text("EMBEDDED_FOLDER")
-        default = cls()
-        settings = cls(
-            database_url=DatabaseUrl.parse(url) if url else None,
-            schema=_check_schema(read.text("SCHEMA") or default.schema),
-            pool_min=read.whole_number("POOL_MIN", default.pool_min, minimum=0),
-            pool_max=read.whole_number("POOL_MAX", default.pool_max, minimum=1),
-            application_name=read.text("APPLICATION_NAME") or default.application_name,
-            connect_timeout_seconds=read.seconds("CONNECT_TIMEOUT_SECONDS", default.connect_timeout_seconds),
-            statement_timeout_seconds=read.seconds("STATEMENT_TIMEOUT_SECONDS", default.statement_timeout_seconds),
-            scope_idle_timeout_seconds=read.seconds("SCOPE_IDLE_TIMEOUT_SECONDS", default.scope_idle_timeout_seconds),
-            pooler=read.flag("POOLER"),
-            embedded_folder=Path(folder) if folder else None,
-            embedded_version=read.whole_number("EMBEDDED_VERSION", 0, minimum=0) or None,
-        )
+        given = os.environ if environment is None else environment
+        read = {name: variable.read(given) for name, variable in _OF_SETTINGS.items()}
+        settings = cls(**{name: value for name, value in read.items() if value is not None})
         if settings.pool_min > settings.pool_max:
             raise SettingsError(
                 "MEMORY_GUILD_POOL_MIN",
@@ -165,58 +147,104 @@ class Settings:
     def tortoise_config(self) -> dict[str, Any]:
         """The configuration for ``Tortoise.init`` and Aerich; printing it shows no password."""
         return {
-            "connections": {"default": {"engine": ENGINE_MODULE, "credentials": {"settings": self}}},
-            "apps": {"models": {"models": list(MODEL_MODULES), "default_connection": "default"}},
+            "connections": {"default": {"engine": "memory_guild.database.engine", "credentials": {"settings": self}}},
+            "apps": {
+                "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"},
+            },
             "routers": ["memory_guild.database.scope.TenantRouter"],
             "use_tz": True,
             "timezone": "UTC",
         }
 
 
-class _Reader:
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """How one environment variable is read.
 
-    def text(self, name: str) -> str:
-        text = self._environment.get(f"MEMORY_GUILD_{name}", "").strip()
-        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-            raise SettingsError(f"MEMORY_GUILD_{name}", "is not UTF-8")
-        return text
+    Attributes:
+        name: Its name.
+        convert: Turns its text into the value; raises ValueError or KeyError for a text that cannot be used.
+        must: What the text must be, for the error.
+    """
 
-    def whole_number(self, name: str, default: int, *, minimum: int) -> int:
-        text = self.text(name)
+    name: str
+    convert: Callable[[str], Any]
+    must: str
+
+    def read(self, environment: Mapping[str, str]) -> Any:
+        """Its value, or None where it is missing or empty.
+
+        Raises:
+            SettingsError: The text cannot be used. The message does not repeat it.
+        """
+        text = environment.get(self.name, "").strip()
+        if any("\ud800" <= character <= "\udfff" for character in text):  # how Python decodes what is not UTF-8
+            raise SettingsError(self.name, "is not UTF-8")
         if not text:
-            return default
+            return None
+        try:
+            return self.convert(text)
+        except (KeyError, ValueError):
+            raise SettingsError(self.name, self.must) from None
+
+
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
         if not text.isdecimal() or int(text) < minimum:
-            raise SettingsError(f"MEMORY_GUILD_{name}", f"must be a whole number from {minimum} on")
+            raise ValueError
         return int(text)
 
-    def flag(self, name: str) -> bool:
-        text = self.text(name)
-        if text not in ("", "0", "1"):
-            raise SettingsError(f"MEMORY_GUILD_{name}", "must be 1 for yes, or 0 for no")
-        return text == "1"
-
-    def seconds(self, name: str, default: float) -> float:
-        text = self.text(name)
-        if not text:
-            return default
-        if not re.fullmatch(r"\d+(\.\d+)?", text):
-            raise SettingsError(f"MEMORY_GUILD_{name}", "must be a number of seconds, such as 30 or 0.5")
-        return float(text)
+    return convert
 
 
-def _check_schema(name: str) -> str:
-    if len(name.encode()) > 63 or "\x00" in name or name.startswith("pg_"):
-        raise SettingsError(
-            "MEMORY_GUILD_SCHEMA", "must be a schema's name of at most 63 bytes that does not begin with pg_"
-        )
-    return name
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise ValueError
+    return float(text)
+
+
+def _flag(text: str) -> bool:
+    return {"0": False, "1": True}[text]
+
+
+def _schema_name(text: str) -> str:
+    if len(text.encode()) > 63 or "\x00" in text or text.startswith("pg_"):
+        raise ValueError
+    return text
+
+
+_SECONDS = "must be a number of seconds, such as 30 or 0.5"
+
+_OF_SETTINGS = {
+    "database_url": Variable("MEMORY_GUILD_DATABASE_URL", DatabaseUrl.parse, _LOOKS_LIKE),
+    "schema": Variable(
+        "MEMORY_GUILD_SCHEMA", _schema_name, "must be a schema's name of at most 63 bytes that does not begin with pg_"
+    ),
+    "pool_min": Variable("MEMORY_GUILD_POOL_MIN", _at_least(0), "must be a whole number, 0 or more"),
+    "pool_max": Variable("MEMORY_GUILD_POOL_MAX", _at_least(1), "must be a whole number, 1 or more"),
+    "application_name": Variable("MEMORY_GUILD_APPLICATION_NAME", str, "must be text"),
+    "connect_timeout_seconds": Variable("MEMORY_GUILD_CONNECT_TIMEOUT_SECONDS", _seconds, _SECONDS),
+    "statement_timeout_seconds": Variable("MEMORY_GUILD_STATEMENT_TIMEOUT_SECONDS", _seconds, _SECONDS),
+    "scope_idle_timeout_seconds": Variable("MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS", _seconds, _SECONDS),
+    "pooler": Variable("MEMORY_GUILD_POOLER", _flag, "must be 1 for yes, or 0 for no"),
+    "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", Path, "must be a path"),
+    "embedded_version": Variable(
+        "MEMORY_GUILD_EMBEDDED_VERSION", lambda text: _at_least(0)(text) or None, "must be a whole number, 0 or more"
+    ),
+}
+"""The variables that :class:`Settings` reads, by attribute. The defaults are those of the class."""
+
+_CONTENT_MAX_BYTES = Variable("MEMORY_GUILD_CONTENT_MAX_BYTES", _at_least(1), "must be a whole number, 1 or more")
+_CONTENT_MAX_BYTES_DEFAULT = 1_000_000
+
+VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES)
+"""Every variable that the package reads."""
 
 
 def content_max_bytes() -> int:
-    """How many bytes of UTF-8 one memory's text may have: ``MEMORY_GUILD_CONTENT_MAX_BYTES``, 1,000,000 by default."""
-    return _Reader(os.environ).whole_number("CONTENT_MAX_BYTES", 1_000_000, minimum=1)
+    """How many bytes of UTF-8 the text of one memory may have: ``MEMORY_GUILD_CONTENT_MAX_BYTES``, or 1,000,000."""
+    given: int | None = _CONTENT_MAX_BYTES.read(os.environ)
+    return _CONTENT_MAX_BYTES_DEFAULT if given is None else given
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import pickle
 import string
 import subprocess
@@ -276,13 +277,13 @@ BAD: list[tuple[str, str, str]] = [
     ("SCHEMA", "a\udcff", "is not UTF-8"),
     ("APPLICATION_NAME", "a\udcff", "is not UTF-8"),
     ("DATABASE_URL", "postgresql://u:\udcff@h/d", "is not UTF-8"),
-    ("POOL_MIN", "-1", "must be a whole number from 0 on"),
-    ("POOL_MIN", "1.5", "must be a whole number from 0 on"),
-    ("POOL_MIN", "ten", "must be a whole number from 0 on"),
+    ("POOL_MIN", "-1", "must be a whole number, 0 or more"),
+    ("POOL_MIN", "1.5", "must be a whole number, 0 or more"),
+    ("POOL_MIN", "ten", "must be a whole number, 0 or more"),
     ("POOL_MIN", "11", "is 11, more than MEMORY_GUILD_POOL_MAX (10)"),
-    ("POOL_MAX", "0", "must be a whole number from 1 on"),
-    ("POOL_MAX", "1e3", "must be a whole number from 1 on"),
-    ("POOL_MAX", "²", "must be a whole number from 1 on"),
+    ("POOL_MAX", "0", "must be a whole number, 1 or more"),
+    ("POOL_MAX", "1e3", "must be a whole number, 1 or more"),
+    ("POOL_MAX", "²", "must be a whole number, 1 or more"),
     ("CONNECT_TIMEOUT_SECONDS", "soon", SECONDS),
     ("CONNECT_TIMEOUT_SECONDS", "-1", SECONDS),
     ("CONNECT_TIMEOUT_SECONDS", "inf", SECONDS),
@@ -291,7 +292,7 @@ BAD: list[tuple[str, str, str]] = [
     ("STATEMENT_TIMEOUT_SECONDS", ".5", SECONDS),
     ("SCOPE_IDLE_TIMEOUT_SECONDS", "a minute", SECONDS),
     ("POOLER", "yes", "must be 1 for yes, or 0 for no"),
-    ("EMBEDDED_VERSION", "latest", "must be a whole number from 0 on"),
+    ("EMBEDDED_VERSION", "latest", "must be a whole number, 0 or more"),
 ]
 
 
@@ -310,10 +311,16 @@ def test_content_limit_is_read_and_checked(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings_module.content_max_bytes() == 5
     for text in ("0", "-1", "1 MB"):
         monkeypatch.setenv("MEMORY_GUILD_CONTENT_MAX_BYTES", text)
-        with pytest.raises(SettingsError, match=r"^MEMORY_GUILD_CONTENT_MAX_BYTES: must be a whole number from 1 on$"):
+        with pytest.raises(SettingsError, match=r"^MEMORY_GUILD_CONTENT_MAX_BYTES: must be a whole number, 1 or more$"):
             settings_module.content_max_bytes()
     with pytest.raises(SettingsError):
         MemoryRecord._meta.fields_map["content_text"].to_db_value("x", MemoryRecord)
+
+
+def test_every_setting_has_a_variable_of_its_name() -> None:
+    names = [f"MEMORY_GUILD_{field.name.upper()}" for field in dataclasses.fields(Settings)]
+
+    assert [variable.name for variable in settings_module.VARIABLES] == [*names, "MEMORY_GUILD_CONTENT_MAX_BYTES"]
 
 
 def test_without_variables_there_are_defaults() -> None:
