@@ -3,17 +3,17 @@ WITH role AS (
     SELECT oid, rolname, rolsuper, rolbypassrls FROM pg_roles
 ), tenant_table AS (
     SELECT c.oid, wanted.name, c.relrowsecurity, c.relforcerowsecurity, c.relowner
-    FROM unnest(ARRAY['memory_records', 'memory_embeddings', 'memory_relationships']) AS wanted(name)
-    LEFT JOIN pg_class c ON c.oid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+    FROM unnest(ARRAY['memory_records', 'memory_embeddings', 'memory_relationships']) AS wanted (name)
+    LEFT JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
 ), guard AS (
     SELECT wanted.table_name, wanted.trigger_name
     FROM (VALUES ('memory_records', 'memory_guild_identity_guard'),
                  ('memory_relationships', 'memory_guild_edge_guard_insert'),
                  ('memory_relationships', 'memory_guild_edge_guard_update'),
                  ('memory_embeddings', 'memory_guild_embedding_guard_insert'),
-                 ('memory_embeddings', 'memory_guild_embedding_guard_update')) AS wanted(table_name, trigger_name)
-    LEFT JOIN tenant_table t ON t.name = wanted.table_name
-    LEFT JOIN pg_trigger g ON g.tgrelid = t.oid AND g.tgname = wanted.trigger_name AND g.tgenabled IN ('O', 'A')
+                 ('memory_embeddings', 'memory_guild_embedding_guard_update')) AS wanted (table_name, trigger_name)
+    LEFT JOIN tenant_table AS t ON t.name = wanted.table_name
+    LEFT JOIN pg_trigger AS g ON g.tgrelid = t.oid AND g.tgname = wanted.trigger_name AND g.tgenabled IN ('O', 'A')
     WHERE g.oid IS NULL
 )
 SELECT quote_ident(session_user) AS login,
@@ -24,18 +24,22 @@ SELECT quote_ident(session_user) AS login,
              WHERE NOT EXISTS (SELECT FROM role WHERE rolname = wanted)) AS missing_roles,
        ARRAY(SELECT rolname::text FROM role WHERE rolname IN ('memory_guild_app', 'memory_guild_admin')
              AND (rolsuper OR rolbypassrls)) AS roles_above_row_security,
-       COALESCE(pg_has_role(session_user, to_regrole('memory_guild_app'), member.privilege), false) AS may_become_app,
-       COALESCE(pg_has_role(session_user, to_regrole('memory_guild_admin'), member.privilege), false) AS may_become_admin,
+       COALESCE(pg_has_role(session_user, to_regrole('memory_guild_app'), member.privilege), false)
+           AS may_become_app,
+       COALESCE(pg_has_role(session_user, to_regrole('memory_guild_admin'), member.privilege), false)
+           AS may_become_admin,
        ARRAY(SELECT name FROM tenant_table WHERE relrowsecurity AND relforcerowsecurity IS NOT TRUE
              OR relrowsecurity IS NOT TRUE) AS tables_without_row_security,
-       ARRAY(SELECT name FROM tenant_table t WHERE NOT EXISTS (
-             SELECT FROM pg_policy p WHERE p.polrelid = t.oid AND p.polname = 'tenant_isolation'
+       ARRAY(SELECT name FROM tenant_table AS t WHERE NOT EXISTS (
+             SELECT FROM pg_policy AS p WHERE p.polrelid = t.oid AND p.polname = 'tenant_isolation'
              AND position(CASE t.name WHEN 'memory_records' THEN 'memory_guild.tenant_id' ELSE 'memory_records' END
                           IN pg_get_expr(p.polqual, p.polrelid)) > 0)) AS tables_without_policy,
-       ARRAY(SELECT quote_ident(p.polname) || ' ON ' || t.name FROM tenant_table t JOIN pg_policy p ON p.polrelid = t.oid
+       ARRAY(SELECT quote_ident(p.polname) || ' ON ' || t.name FROM tenant_table AS t
+             JOIN pg_policy AS p ON p.polrelid = t.oid
              WHERE p.polpermissive AND p.polname NOT IN ('tenant_isolation', 'maintenance')) AS foreign_policies,
        ARRAY(SELECT table_name || ': ' || trigger_name FROM guard) AS missing_guards,
-       ARRAY(SELECT name FROM tenant_table WHERE oid IS NOT NULL AND to_regrole('memory_guild_app') IS NOT NULL AND NOT (
+       ARRAY(
+           SELECT name FROM tenant_table WHERE oid IS NOT NULL AND to_regrole('memory_guild_app') IS NOT NULL AND NOT (
              has_table_privilege(to_regrole('memory_guild_app'), oid, 'SELECT')
              AND has_table_privilege(to_regrole('memory_guild_app'), oid, 'DELETE')
              AND has_any_column_privilege(to_regrole('memory_guild_app'), oid, 'INSERT')
@@ -46,4 +50,6 @@ SELECT quote_ident(session_user) AS login,
        current_setting('plan_cache_mode') AS plan_cache_mode,
        current_setting('row_security') AS row_security,
        pg_backend_pid() AS backend_pid
-FROM (SELECT CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END AS privilege) AS member
+FROM (
+    SELECT CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END AS privilege
+) AS member;

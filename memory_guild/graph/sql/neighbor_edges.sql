@@ -1,5 +1,5 @@
--- The surest $6 edges between the live memory $1 and live memories, those that leave it if $2, those that reach it if $3,
--- of the types $4 (NULL: all) and with a confidence of at least $5 (NULL: any; where nobody said, it counts as 1).
+-- The surest $6 edges between the live memory $1 and live memories, those that leave it if $2, those that reach it if
+-- $3, of the types $4 (NULL: all) and with a confidence of at least $5 (NULL: any; where nobody said, it counts as 1).
 SELECT relationship_id, source_memory_id, target_memory_id, relationship_type, confidence_score, created_at
 FROM (
     SELECT *, COALESCE(confidence_score, 1) AS confidence

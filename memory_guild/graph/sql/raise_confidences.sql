@@ -1,4 +1,5 @@
--- Raises the confidence of each edge $1 to the score beside it in $2, where that is higher or nobody said; returns which.
+-- Raises the confidence of each edge $1 to the score beside it in $2, where that is higher or nobody said; returns
+-- which.
 UPDATE memory_relationships AS edge
 SET confidence_score = given.confidence_score
 FROM (

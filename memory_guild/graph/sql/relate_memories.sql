@@ -1,5 +1,6 @@
--- Stores the edge from $1 to $2 of type $3 with confidence $4, once; where it is there, raises its confidence to $4 if $5.
--- No row: another transaction stored, raised or deleted it after this statement began; the next run sees what is there.
+-- Stores the edge from $1 to $2 of type $3 with confidence $4, once; where it is there, raises its confidence to $4 if
+-- $5. No row: another transaction stored, raised or deleted it after this statement began; the next run sees what is
+-- there.
 WITH present AS (
     SELECT *
     FROM memory_relationships

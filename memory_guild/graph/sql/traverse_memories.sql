@@ -23,7 +23,17 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
             memory_id,
             CASE
                 WHEN $9::uuid IS NULL AND pg_column_size(content_text) + COALESCE(pg_column_size(metadata), 0) < 4000
-                    THEN ROW(memory_id, agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at, updated_at,
+                    THEN
+                        ROW(
+                            memory_id,
+                            agent_id,
+                            tenant_id,
+                            source_type,
+                            content_text,
+                            content_hash,
+                            metadata,
+                            created_at,
+                            updated_at,
                         is_deleted, deleted_at)::memory_records
             END AS memory
         FROM memory_records
@@ -34,16 +44,16 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
     UNION ALL
     SELECT
         level.depth + 1,
-        following.memory_ids[:budget.left],
-        following.parent_ids[:budget.left],
-        following.confidences[:budget.left],
-        following.memories[:budget.left],
-        level.seen_ids || following.memory_ids[:budget.left],
+        following.memory_ids[1:budget.remaining],
+        following.parent_ids[1:budget.remaining],
+        following.confidences[1:budget.remaining],
+        following.memories[1:budget.remaining],
+        level.seen_ids || following.memory_ids[1:budget.remaining],
         following.is_cut
-        OR (cardinality(following.memory_ids) > budget.left
-            AND NOT COALESCE($9 = ANY (following.memory_ids[:budget.left]), false))
+        OR (cardinality(following.memory_ids) > budget.remaining
+            AND NOT COALESCE($9 = ANY (following.memory_ids[1:budget.remaining]), false))
     FROM level
-    CROSS JOIN LATERAL (SELECT $8::int + cardinality($2) - cardinality(level.seen_ids) AS left) AS budget
+    CROSS JOIN LATERAL (SELECT $8::int + cardinality($2) - cardinality(level.seen_ids) AS remaining) AS budget
     CROSS JOIN LATERAL (
         WITH edge AS MATERIALIZED (
             -- A hub may have more edges than anyone wants to look at: a multiple of the budget is enough.
@@ -87,7 +97,17 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
                 SELECT
                     CASE
                         WHEN $9 IS NULL AND pg_column_size(content_text) + COALESCE(pg_column_size(metadata), 0) < 4000
-                            THEN ROW(memory_id, agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at, updated_at,
+                            THEN
+                                ROW(
+                                    memory_id,
+                                    agent_id,
+                                    tenant_id,
+                                    source_type,
+                                    content_text,
+                                    content_hash,
+                                    metadata,
+                                    created_at,
+                                    updated_at,
                                 is_deleted, deleted_at)::memory_records
                     END AS memory
                 FROM memory_records
@@ -95,7 +115,7 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
                 OFFSET 0
             ) AS live
             ORDER BY confidence DESC, memory_id
-            LIMIT budget.left + 1
+            LIMIT budget.remaining + 1
         )
 
         -- In the order of what is reached: the surest first, so that what exceeds the budget is the least sure.
