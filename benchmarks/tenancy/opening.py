@@ -117,7 +117,9 @@ async def _both(settings: Settings) -> AsyncIterator[list[tuple[Context, _Work]]
         async def in_scope(inside: Inside, tenant: Tenant, number: int) -> None:
             async with tenant_scope(tenant.tenant_id) as scope:
                 if inside.statement is not None:
-                    await scope.transaction.execute_query_dict(inside.statement, _values(inside, tenant, number))
+                    # Plain SQL is planned for the tenant; a read by key need not be, as a queryset by key is not.
+                    run = scope.transaction.execute_by_key if inside.takes_memory else scope.transaction.execute_query
+                    await run(inside.statement, _values(inside, tenant, number))
 
         yield [(copy_context(), by_hand), (context, in_scope)]
 
