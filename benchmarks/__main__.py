@@ -20,12 +20,12 @@ from benchmarks.verbs.bulk import remember_many
 from benchmarks.verbs.concurrent import concurrent
 from benchmarks.verbs.memories import load, vacuum
 from benchmarks.verbs.old_rows import old_rows
-from benchmarks.verbs.plot import plot
+from benchmarks.verbs.plot import bars_of, plot
 from benchmarks.verbs.reading import get, newest, scope
 from benchmarks.verbs.setting import QUICK, Scale, Setting
 from benchmarks.verbs.storing import remember
 from benchmarks.verbs.streaming import stream
-from benchmarks.verbs.timing import HEADER, Measurement, Timing
+from benchmarks.verbs.timing import HEADER, Measurement
 from benchmarks.verbs.walking import traverse
 
 BENCHMARKS: dict[str, Callable[[Setting], Awaitable[Sequence[Measurement]]]] = {
@@ -79,7 +79,7 @@ class Options:
         parser.add_argument("--quick", action="store_true", help="a few rounds on a few memories: proves nothing")
         parser.add_argument("--url", help="a server to use instead of a private embedded one")
         parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the table to a file too")
-        parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the timings, too")
+        parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw six of the works, too")
         given = parser.parse_args(arguments)
         names = [name for name in BENCHMARKS if given.only is None or name in given.only]
         return cls(names, QUICK if given.quick else Scale(), given.url, given.output, given.plot)
@@ -99,10 +99,10 @@ async def run(options: Options, server_url: str) -> None:
         found = await versions(url) | {name: version(package) for name, package in PEERS.items()}
     report.write(f"{memories.count:,} memories of {len(memories.tenants)} tenants, {2 * memories.count:,} edges.")
     report.write(", ".join(f"{name} {version}" for name, version in found.items()) + f".\n\n{READING}\n")
-    report.rows(HEADER, [row for measurement in measured for row in measurement.rows()])
-    timings = [measurement for measurement in measured if isinstance(measurement, Timing)]
-    if options.plot is not None and timings:
-        plot(options.plot, timings)
+    rows = [row for measurement in measured for row in measurement.rows()]
+    report.rows(HEADER, rows)
+    if options.plot is not None and (works := bars_of(rows)):
+        plot(options.plot, works)
         report.write(f"\n![Each side's time, as a multiple of Memory Guild's]({options.plot.name})")
     report.save()
 

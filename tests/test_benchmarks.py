@@ -26,21 +26,22 @@ from benchmarks.tenancy.querysets import QUERYSETS
 from benchmarks.tenancy.statements import CARELESS_LIST, CHECKED_EDGES, DENSE_HOPS, LATEST_EDGES, STATEMENTS
 from benchmarks.verbs.bulk import Batch
 from benchmarks.verbs.memories import SMALLEST_LOAD, Known, Tenant, load
+from benchmarks.verbs.plot import WORKS, Bars, bars_of, rows_of
 from benchmarks.verbs.sides import opened, transactions
 from benchmarks.verbs.timing import OURS, Goal, Timing
 
+ROOT = Path(__file__).parent.parent
 TENANTS = ("tiny", "middle", "giant")
 RATIO = re.compile(r"(\d+\.\d\d) \((\d+\.\d\d) to (\d+\.\d\d)\)")
 
 
 def run_quickly(module: str, server_url: str, *arguments: str) -> str:
     """What a quick run prints."""
-    root = Path(__file__).parent.parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MEMORY_GUILD_")}
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-m", module, "--quick", "--url", server_url, *arguments],
-        cwd=root,
-        env=environment | {"PYTHONPATH": str(root)},
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -127,10 +128,23 @@ def test_the_interval_holds_the_middle_of_the_ratios() -> None:
     assert (comparison.low, comparison.high) == (40, 61)
 
 
-def test_the_picture_shows_the_ratios_of_the_table() -> None:
+def test_a_picture_shows_the_ratios_of_the_table() -> None:
     # The rounds' ratios are 5, 1 and 2, whose median is 2; the sides' medians are 2.5 apart.
-    timing = Timing("some work", {OURS: [1.0, 9.0, 2.0], "a peer": [5.0, 9.0, 4.0]})
-    assert timing.multiples == {OURS: 1, "a peer": 2}
+    seconds = {OURS: [1.0, 9.0, 2.0], "Tortoise": [5.0, 9.0, 4.0], "raw asyncpg": [0.5, 4.5, 1.0]}
+    rows = Timing("get, in an open scope", seconds, {"raw asyncpg": Goal("time", 3)}).rows()
+    assert bars_of(rows) == [Bars("get", {OURS: 1, "Tortoise": 2, "raw asyncpg": 0.5})]
+
+
+def test_published_picture_shows_the_published_table() -> None:
+    works = bars_of(rows_of((ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")))
+    assert [work.title for work in works] == list(WORKS)
+    picture = ElementTree.parse(ROOT / "docs" / "benchmarks.svg")
+    shown = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    for work in works:
+        assert work.title in shown
+        # The bars are drawn from the bottom up.
+        labels = [f"{multiple:.2f}" for multiple in reversed(work.multiples.values())]
+        assert any(shown[start : start + len(labels)] == labels for start in range(len(shown))), work
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from memory_guild.settings import VARIABLES, Settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RESULTS = ROOT / "benchmarks" / "results.md"
 CLI = [sys.executable, "-m", "memory_guild.cli"]
 
 
@@ -123,7 +124,7 @@ def test_documented_defaults_are_the_real_ones() -> None:
 
 @pytest.mark.any_server
 def test_links_between_the_pages_lead_somewhere() -> None:
-    for page in PAGES:
+    for page in [*PAGES, RESULTS]:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
@@ -139,8 +140,8 @@ def test_the_architecture_page_lists_what_stands_at_the_top_of_the_package() -> 
 
 
 @pytest.mark.any_server
-@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
-def test_the_files_that_a_page_names_exist(page: str) -> None:
-    named = re.findall(r"`((?:memory_guild|tests|docs|benchmarks|migrations)/[\w./]+)`", (ROOT / page).read_text())
-    assert named
-    assert [path for path in named if not (ROOT / path).exists()] == []
+def test_the_files_that_the_pages_name_exist() -> None:
+    inside = r"`((?:memory_guild|tests|docs|benchmarks|migrations)/[\w./]+)`"
+    named = [(page.name, path) for page in [*PAGES, RESULTS] for path in re.findall(inside, page.read_text())]
+    assert {"architecture.md", "CONTRIBUTING.md"} <= {page for page, _ in named}
+    assert [(page, path) for page, path in named if not (ROOT / path).exists()] == []

@@ -55,12 +55,6 @@ class Timing:
         """The median of each side, in seconds."""
         return {side: median(seconds) for side, seconds in self.seconds.items()}
 
-    @property
-    def multiples(self) -> dict[str, float]:
-        """How long each side took, as a multiple of the package: as in the table, the median of the rounds' ratios."""
-        ours = self.seconds[OURS]
-        return {side: Comparison.of(ours, seconds).ratio for side, seconds in self.seconds.items()}
-
     def rows(self) -> list[Row]:
         """A row for each other side; the first says what the work is and how long the package took."""
         others = [side for side in self.seconds if side != OURS]
