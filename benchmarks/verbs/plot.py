@@ -33,7 +33,7 @@ WORKS = {
 SIDES = {
     "raw asyncpg": "raw asyncpg",
     "the raw statement": "raw asyncpg",
-    "COPY by a superuser": "COPY, no checks",
+    "COPY by a superuser": "COPY (superuser)",
     "Tortoise": "Tortoise",
     "SQLAlchemy": "SQLAlchemy",
     "Django": "Django",
