@@ -44,8 +44,6 @@ SIDES = {
 _COLUMNS = 2
 _OURS_COLOUR, _THEIRS_COLOUR = "#1b6ca8", "#b8bec6"
 _RATIO = re.compile(r"(time|speed) (\d+\.\d+) \(")
-# Text stays text and ids are the same in every run: the file is small, and a change of it shows what changed.
-_SVG = {"svg.fonttype": "none", "svg.hashsalt": "memory-guild"}
 
 
 class Bars(NamedTuple):
@@ -72,9 +70,9 @@ def bars_of(rows: Iterable[Row]) -> list[Bars]:
             multiples[SIDES[side]] = figure if kind == "speed" else 1 / figure
     drawn = []
     for title, beginning in WORKS.items():
-        work = next((work for work in measured if work.startswith(beginning)), None)
-        if work is not None:
-            drawn.append(Bars(title, {OURS: 1.0, **measured[work]}))
+        candidates = [work for work in measured if work.startswith(beginning)]
+        if candidates:
+            drawn.append(Bars(title, {OURS: 1.0, **measured[candidates[0]]}))
     return drawn
 
 
@@ -110,7 +108,8 @@ def plot(path: Path, works: list[Bars]) -> None:
     for number, work in enumerate(works):
         places = max(len(beside.multiples) for beside in lines[number // _COLUMNS])
         _draw(figure.add_subplot(grid[divmod(number, _COLUMNS)]), work, places)
-    with matplotlib.rc_context(_SVG):
+    # Text stays text and ids are the same in every run: the file is small, and a change of it shows what changed.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "memory-guild"}):
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
