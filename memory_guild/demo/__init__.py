@@ -1,4 +1,4 @@
-"""A corpus that every Python carries: its own documentation, as several thousand memories that refer to each other."""
+"""Python's own documentation as a corpus: several thousand memories that refer to each other."""
 
 from memory_guild.demo.corpus import TENANT_ID, Corpus, Step, StoredCorpus, read, store, walk
 from memory_guild.demo.passages import Library, Passage, library, topics

@@ -29,7 +29,7 @@ class Corpus:
     Attributes:
         passages: The texts; no two have the same subject.
         references: Which passage names the subject of which other.
-        has_topics: Whether Python was installed with the topics of ``help()``; docstrings are there in any case.
+        has_topics: Whether Python was installed with the topics of ``help()``; it always has docstrings.
     """
 
     passages: list[Passage]
@@ -42,7 +42,7 @@ class Corpus:
         return [passage.subject for passage in self.passages]
 
     def similar_subjects(self, topic: str) -> list[str]:
-        """At most eight subjects that somebody who typed ``topic`` may have meant."""
+        """Up to eight subjects that somebody who typed ``topic`` could have meant."""
         wanted = topic.lower()
         same_last_part = [subject for subject in self.subjects if last_part(subject).lower() == wanted]
         by_lower_case = {subject.lower(): subject for subject in self.subjects}
@@ -52,13 +52,13 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class StoredCorpus:
-    """What became of a corpus.
+    """The result of storing a corpus.
 
     Attributes:
         memory_ids: The memory of each subject; passages of one agent with the same text share one.
-        stored: Memories that are new.
+        stored: New memories.
         already_there: Memories that an earlier run stored.
-        merged: Passages whose text another passage of the same agent had already.
+        merged: Passages with the same text as another passage of the same agent.
         edges: How many edges the corpus has.
         new_edges: How many of them are new.
     """
@@ -76,11 +76,11 @@ class Step:
     """A memory that a walk reached.
 
     Attributes:
-        memory_id: Which one.
+        memory_id: The memory.
         subject: What it is about.
         depth: How many edges away it is; 0 for the start.
         path: The subjects from the start to this memory, both included.
-        confidence: How sure the path is, the product of its edges; None for the start.
+        confidence: The product of the confidences along the path; None for the start.
     """
 
     memory_id: UUID
@@ -91,10 +91,10 @@ class Step:
 
 
 def read(top_level_modules: Iterable[str] | None = None) -> Corpus:
-    """Read the documentation that this interpreter carries; the same each time.
+    """Read the documentation of this interpreter; the result is the same each time.
 
     Args:
-        top_level_modules: Which modules of the library; by default all of them. The topics are always part of it.
+        top_level_modules: The modules of the library to read; by default all of them. Topics are always read.
     """
     about_the_language = topics()
     about_the_library = library(top_level_modules)
@@ -103,11 +103,11 @@ def read(top_level_modules: Iterable[str] | None = None) -> Corpus:
 
 
 async def store(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -> StoredCorpus:
-    """Store the passages and the edges between them, all or nothing; what is there already stays, forgotten or not.
+    """Store the passages and the edges between them, all or none. What exists stays as it is, forgotten or not.
 
     Args:
         corpus: What to store.
-        progress: Called from time to time with how many passages and references are done.
+        progress: Called from time to time with the number of passages and references that are done.
     """
     async with tenant_scope(TENANT_ID):
         report = await remember_many(map(_memory, corpus.passages), on_forgotten="keep", progress=progress)
@@ -131,12 +131,12 @@ async def store(corpus: Corpus, *, progress: Callable[[int], None] | None = None
 
 
 async def walk(memory_id: UUID, *, max_hops: int = 3, limit: int = 20) -> list[Step]:
-    """Follow the edges from a memory: each memory once, by a shortest path, parents before children; in a scope.
+    """Follow the edges from a memory, inside a scope: each memory once, by a shortest path, parents before children.
 
     Args:
-        memory_id: Where to start; a memory that is forgotten or missing gives an empty walk.
+        memory_id: Where to start. If the memory is forgotten or missing, the walk is empty.
         max_hops: How far to go.
-        limit: How many memories to reach: the nearest, of these the surest, and of these the first by name.
+        limit: The most memories to reach: the nearest, then those with the highest confidence, then by name.
     """
     try:
         start = await get(memory_id)
@@ -144,7 +144,7 @@ async def walk(memory_id: UUID, *, max_hops: int = 3, limit: int = 20) -> list[S
     except MemoryNotFoundError:
         return []
     subjects = {memory.memory_id: _subject(memory) for memory in (start, *(step.memory for step in reached))}
-    # By name, because the ids, which decide between equals in the database, are others in each of them.
+    # By name: the database decides between equals by id, and ids differ from one database to the next.
     reached.sort(key=lambda step: (step.depth, -step.confidence, subjects[step.path[-1]]))
     children: dict[UUID, list[Step]] = {}
     for memory, depth, ids, confidence in reached[:limit]:
@@ -172,7 +172,7 @@ def _memory(passage: Passage) -> dict[str, Any]:
 
 
 def _edges(references: Iterable[Reference], memory_ids: dict[str, UUID]) -> list[dict[str, Any]]:
-    """The references between memories: what merged memories share is one edge, and none leads back to its start."""
+    """The references as edges: merged memories have one edge to each target, and none to themselves."""
     scores: dict[UUID, dict[UUID, float]] = {}
     for reference in references:
         source_id, target_id = memory_ids[reference.source], memory_ids[reference.target]

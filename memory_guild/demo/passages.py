@@ -1,4 +1,4 @@
-"""The texts: the topics of ``help()``, and the docstrings of the standard library and of the builtins."""
+"""The texts of the corpus: the topics of ``help()``, and the docstrings of the standard library and the builtins."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from typing import Any
 from memory_guild.demo.sources import library_modules, public_names
 
 LANGUAGE = "language"
-"""The agent, and the module, of the topics."""
+"""The agent and module of the topics."""
 
 DOCSTRING_MIN_CHARACTERS = 20
 """Shorter docstrings, such as ``Return self.``, say nothing worth remembering."""
 
 _COMPILED_MODULES = ("builtins", "collections", "functools", "io", "itertools", "math", "operator", "sys", "time")
-# Much of these has no Python source. Every interpreter has imported them, or can without any effect.
+# Much of them has no Python source. Importing them has no side effect.
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Passage:
     """A text of the documentation and what it is about.
 
     Attributes:
-        subject: Its public dotted name, such as ``asyncio.Queue``; for a topic what one asks ``help()`` for: ``with``.
+        subject: Its public dotted name, such as ``asyncio.Queue``; for a topic, its name in ``help()``: ``with``.
         module: The part of the subject that is a module; ``language`` for a topic.
         kind: ``topic``, ``module``, ``class``, ``function`` or ``method``.
         text: What the documentation says.
-        related: The subjects of the topics that ``help()`` names below this one.
+        related: The related topics that ``help()`` lists below this one.
     """
 
     subject: str
@@ -52,7 +52,7 @@ class Passage:
 
 
 def topics() -> list[Passage]:
-    """The topics of ``help()`` in the order of their names; empty where Python was installed without them."""
+    """The topics of ``help()``, sorted by name; empty if Python was installed without them."""
     try:
         texts = importlib.import_module("pydoc_data.topics").topics
     except ImportError:
@@ -74,7 +74,7 @@ class Library:
     """The docstrings of the standard library.
 
     Attributes:
-        passages: Those of public names, sorted by subject.
+        passages: The docstrings of public names, sorted by subject.
         ambiguous: The names that several modules define at their top level, documented or not.
     """
 
@@ -83,10 +83,10 @@ class Library:
 
 
 def library(top_level_modules: Iterable[str] | None = None) -> Library:
-    """Read the docstrings of the library's public names; what has a source file is not imported.
+    """Read the docstrings of the library's public names. Modules with a source file are not imported.
 
     Args:
-        top_level_modules: Which modules; by default the whole standard library.
+        top_level_modules: The modules to read; by default the whole standard library.
     """
     wanted = None if top_level_modules is None else set(top_level_modules)
     with _garbage_collection_paused():
@@ -113,7 +113,7 @@ def library(top_level_modules: Iterable[str] | None = None) -> Library:
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """Syntax trees are many objects without cycles: looking for some takes a third of the time."""
+    """Syntax trees are many objects without cycles; the garbage collector would take a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -124,7 +124,7 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def _topic_subject(label: str) -> str:
-    """What one asks ``help()`` for to read the topic: a keyword, or a word in capitals."""
+    """The name of the topic in ``help()``: a keyword, or a word in capitals."""
     for names in (pydoc.Helper.keywords, pydoc.Helper.topics):
         for name, target in names.items():
             if isinstance(target, tuple) and target[0] == label:
@@ -133,7 +133,7 @@ def _topic_subject(label: str) -> str:
 
 
 def _topic_label(name: str) -> str:
-    """The key of the topic's text; a name that is no topic (``inspect``, ``range``) is returned as it is."""
+    """The key of the topic's text. A name that is not a topic (``inspect``, ``range``) is returned unchanged."""
     target = pydoc.Helper.topics.get(name) or pydoc.Helper.keywords.get(name) or name
     if isinstance(target, tuple):
         return target[0]

@@ -1,6 +1,6 @@
-"""Which text names the subject of which other: explicit mentions only, never an English word that is also a name.
+"""Finding the texts that name the subject of another: explicit mentions, not English words that are also names.
 
-What counts, and how sure the edge is:
+What counts as a mention, and its confidence:
 
 ==== ===================================================================================================================
 1.0  the whole subject: ``asyncio.Queue`` in any text, a related topic of ``help()``, the keyword's topic in
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from memory_guild.demo.passages import LANGUAGE, Passage, is_keyword_topic
 
 MAX_REFERENCES = 12
-"""How many subjects one text refers to at the most: the surest, and of these the first."""
+"""The most subjects that one text refers to: those with the highest confidence, then the first ones."""
 
 _WHOLE, _BUILTIN_OR_MEMBER, _SAME_MODULE, _ONLY_ONE = 1.0, 0.9, 0.8, 0.6
 
@@ -49,7 +49,7 @@ class Reference:
     Attributes:
         source: The subject of the text that names the other.
         target: The subject that is named.
-        confidence_score: How sure that is, see the module.
+        confidence_score: How sure that is, see the table of the module.
     """
 
     source: str
@@ -58,7 +58,7 @@ class Reference:
 
 
 def find_references(passages: Sequence[Passage], ambiguous: Collection[str] = ()) -> list[Reference]:
-    """The references among the passages, in their order; each target once a source, with its highest confidence.
+    """The references between passages, in their order. Each source has a target once, with the highest confidence.
 
     Args:
         passages: The texts.

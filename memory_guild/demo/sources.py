@@ -1,6 +1,7 @@
-"""Reading the source files of the standard library: what is documented, and under which names it is public.
+"""Reading the source files of the standard library: the docstrings, and the public names of what they document.
 
-The files are parsed, never imported: no side effects, no deprecation warnings, nothing that a platform lacks.
+The files are parsed, never imported. So there are no side effects or deprecation warnings, and no module fails because
+the platform lacks something.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from pathlib import Path
 _NOT_THE_LIBRARY = frozenset({"encodings", "idlelib", "lib2to3", "pydoc_data", "turtledemo"})
 _TESTS = frozenset({"idle_test", "site-packages", "test", "tests"})
 _MODULE_ALIASES = {"_collections_abc": "collections.abc", "_pydecimal": "decimal", "posixpath": "os.path"}
-# Put into sys.modules under the other name, by some versions of Python.
+# Some versions of Python put them into sys.modules under the other name.
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True, slots=True)
 class Documentation:
-    """A docstring; ``name`` is the qualified name within the module, empty for the module's own."""
+    """A docstring. ``name`` is the qualified name within the module, empty for the module itself."""
 
     name: str
     kind: str
@@ -32,14 +33,14 @@ class Documentation:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """What is kept of a source file.
+    """What is read from a source file.
 
     Attributes:
         name: The module's dotted name.
         documentation: The docstrings of the module, of its classes and functions, and of the classes' methods.
         definitions: The names of its classes and functions.
-        exported: What a literal ``__all__`` says; empty without one.
-        imported: For each ``from module import names`` the module's absolute name, and the names.
+        exported: The names in a literal ``__all__``; empty without one.
+        imported: For each ``from module import names``, the module's absolute name and the names.
     """
 
     name: str
@@ -51,14 +52,14 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class PublicName:
-    """Where users of the library find something: ``subject`` begins with ``module``."""
+    """The name under which users find something; ``subject`` begins with ``module``."""
 
     subject: str
     module: str
 
 
 def library_modules(top_level_modules: Collection[str] | None = None) -> Iterator[Module]:
-    """The modules of the standard library that have a source file, by name, those with another name last."""
+    """The modules of the standard library that have a source file, sorted by name; those with an alias come last."""
     root = Path(sysconfig.get_path("stdlib"))
     names = sys.stdlib_module_names - _NOT_THE_LIBRARY
     for name in sorted(names, key=lambda name: (name in _MODULE_ALIASES, name)):

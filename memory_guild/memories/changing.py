@@ -50,9 +50,7 @@ async def update(
     """
     memory_id = memory_id_of("memory", memory)
     if content_text is None and source_type is None and metadata is None:
-        raise InvalidInputError(
-            "content_text", "(or source_type or metadata) must be given; there is nothing to change"
-        )
+        raise InvalidInputError("content_text", "(or source_type, or metadata) is required: there is nothing to change")
     expected = None if expected_updated_at is None else check_aware("expected_updated_at", expected_updated_at)
     changes = [
         None if value is None else column_value(MemoryRecord, column, value)
