@@ -4,44 +4,32 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import importlib.util
 import sys
 from importlib.resources import files
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from aerich.utils import import_py_file
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.database.migrations import known_migrations, migrations_folder
 
-MIGRATIONS = sorted((migrations_folder() / "models").glob("[0-9]*.py"))
+FOLDER = migrations_folder() / "models"
+MIGRATIONS = [FOLDER / name for name in known_migrations()]
 FIRST = MIGRATIONS[0]
-
-
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"frozen_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def script(path: Path, direction: str) -> str:
     """The migration's SQL; a migration asks its client for nothing."""
     client: Any = object.__new__(AsyncpgDBClient)
-    text: str = asyncio.run(getattr(load(path), direction)(client))
+    text: str = asyncio.run(getattr(import_py_file(path), direction)(client))
     return text
 
 
-def test_every_migration_is_known_in_order() -> None:
-    numbers = [int(path.stem.split("_")[0]) for path in MIGRATIONS]
-
-    assert sorted(numbers) == list(range(len(numbers)))
-    assert [int(name.split("_")[0]) for name in known_migrations()] == list(range(len(numbers)))
-    assert FIRST.name.startswith("0_")
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [int(path.name.partition("_")[0]) for path in MIGRATIONS] == list(range(len(MIGRATIONS)))
+    assert set(FOLDER.glob("[!_]*.py")) == set(MIGRATIONS)
     assert FIRST.name.endswith("_create_memory_guild_tables.py")
 
 
@@ -61,13 +49,13 @@ def test_migration_imports_no_code_of_the_package(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
 def test_migration_runs_in_a_transaction_and_can_be_undone(path: Path) -> None:
-    module = load(path)
+    module = import_py_file(path)
 
     assert module.RUN_IN_TRANSACTION is True
     assert module.MODELS_STATE
     assert script(path, "upgrade").strip()
     assert script(path, "downgrade").strip()
-    assert f"frozen_{path.stem}" not in sys.modules
+    assert path.stem not in sys.modules
 
 
 def test_first_migration_has_the_specification_word_for_word() -> None:
