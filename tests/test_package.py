@@ -32,6 +32,7 @@ assert dict(os.environ) == environment
 assert sys.path == path
 assert logging.getLogger().handlers == handlers
 assert threading.active_count() == 1
+assert "aerich" not in sys.modules, "slow to import, and only upgrade() and validate() need it"
 from tortoise.context import get_current_context
 assert get_current_context() is None
 """

@@ -1,4 +1,4 @@
-"""The command ``memory-guild``: one file per command, each of which calls the library and prints."""
+"""The command ``memory-guild``: one file per command. Each calls the library and prints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ app.add_typer(server.commands)
 
 
 def main() -> None:
-    """Run the command; an error that the package raises on purpose is one line on standard error, and exit code 1."""
+    """Run the command. An error of the package is one line on standard error, and exit code 1."""
     try:
         app()
     except MemoryGuildError as error:

@@ -6,7 +6,7 @@ import sys
 
 from rich.console import Console
 
-# A pipe or a log has no width of its own, and 80 columns would cut a table's definitions to pieces.
+# A pipe or a log has no width, and in rich's default of 80 columns the definitions in a table could not be read.
 _WIDE_ENOUGH_FOR_A_TABLE = 200
 
 output = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE_ENOUGH_FOR_A_TABLE)

@@ -1,4 +1,4 @@
-"""``memory-guild demo``: remember Python's own documentation, and walk through it."""
+"""``memory-guild demo``: remember Python's documentation, and walk through it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ MAX_HOPS = 3
 
 
 def run(
-    topic: Annotated[str, typer.Option(help="Where the walk starts: a name of the library, or a topic of help().")] = (
-        "with"
-    ),
+    topic: Annotated[
+        str, typer.Option(help="Where the walk starts: a name of the standard library or a topic of help().")
+    ] = ("with"),
 ) -> None:
-    """Store the documentation that ships with Python as memories, merge duplicates, and walk three hops of edges.
+    """Store the documentation that comes with Python as memories, merge duplicates, and walk three hops of edges.
 
-    Nothing is downloaded. A second run finds everything stored already.
+    Nothing is downloaded. A second run stores nothing new.
     """
     started = time.perf_counter()
-    with errors.status("Reading Python's own documentation …"):
+    with errors.status("Reading Python's documentation …"):
         corpus = python_docs.read()
     if topic not in corpus.subjects:
         similar = ", ".join(corpus.similar_subjects(topic)) or "with, asyncio.Queue, collections.Counter"
-        raise typer.BadParameter(f"nothing is about {topic!r}; try one of: {similar}", param_hint="--topic")
+        raise typer.BadParameter(f"no memory is about {topic!r}; try one of: {similar}", param_hint="--topic")
     stored, steps = asyncio.run(_store_and_walk(corpus, topic))
     _print_counts(corpus, stored, time.perf_counter() - started)
     _print_walk(steps)
@@ -55,7 +55,7 @@ async def _store_and_walk(
 
 def _print_counts(corpus: python_docs.Corpus, stored: python_docs.StoredCorpus, seconds: float) -> None:
     if not corpus.has_topics:
-        output.print("This Python was installed without the topics of help(): docstrings only.")
+        output.print("This Python was installed without the topics of help(), so only docstrings are stored.")
     if stored.stored or stored.new_edges:
         output.print(f"memories stored    {stored.stored:>7,}")
     else:
@@ -71,7 +71,7 @@ def _print_counts(corpus: python_docs.Corpus, stored: python_docs.StoredCorpus, 
 
 def _print_walk(steps: list[python_docs.Step]) -> None:
     if not steps:
-        output.print("\nThe memory where the walk should start is forgotten.")
+        output.print("\nThe memory that the walk starts from is forgotten.")
         return
     output.print(f"\n{MAX_HOPS} hops from {escape(steps[0].subject)}: depth, subject, confidence and path")
     for step in steps:

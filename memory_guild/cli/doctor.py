@@ -1,4 +1,4 @@
-"""``memory-guild doctor``: are tenants isolated here, and what is to be done where they are not?"""
+"""``memory-guild doctor``: are tenants isolated here, and how do you fix it if not?"""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _STYLES = {"ok": "green", "notice": "yellow", "broken": "red"}
 
 
 def run() -> None:
-    """Say what isolates the tenants of this database, what does not, and how to mend it; exit code 1 if broken."""
+    """Check what isolates the tenants of this database, and say how to fix what does not. Exit code 1 if broken."""
     found = asyncio.run(schema.doctor())
     table = Table("", "what", "found", "to do")
     for finding in found:
-        # As text, not as markup: names of the database's own may hold brackets.
+        # As text, not as markup: names in the database may contain brackets.
         told = (finding.subject, finding.detail, finding.mend)
         table.add_row(Text(finding.level, _STYLES[finding.level]), *map(Text, told))
     output.print(table, soft_wrap=False)

@@ -1,4 +1,4 @@
-"""``memory-guild indexes``: more indexes than the specification's, for those who want them."""
+"""``memory-guild indexes``: optional indexes beside the specification's."""
 
 from __future__ import annotations
 
@@ -12,30 +12,28 @@ from memory_guild.schema import indexes as library
 
 Names = Annotated[list[str] | None, typer.Argument(help="Which indexes; all of them by default.", show_default=False)]
 
-commands = typer.Typer(
-    name="indexes", help="More indexes than the specification's: recommend, create, drop.", no_args_is_help=True
-)
+commands = typer.Typer(name="indexes", help="Optional indexes: recommend, create, drop.", no_args_is_help=True)
 
 _STATES = {
-    "missing": "not there",
-    "invalid": "there, but invalid: its build is under way or was interrupted",
-    "unmarked": "there and valid, but `memory-guild validate` does not know that it is wanted",
-    "valid": "there and valid",
+    "missing": "missing",
+    "invalid": "invalid: it is being built, or its build was interrupted",
+    "unmarked": "valid, but without the comment that tells `memory-guild validate` that it is wanted",
+    "valid": "valid",
     "different": "something else has this name; rename or drop it first",
 }
 _OUTCOMES = {
     "created": "created",
-    "repaired": "built again: an interrupted build had left it invalid",
-    "marked": "was there already, and is now marked as wanted",
-    "kept": "was there already",
+    "repaired": "built again, because an interrupted build had left it invalid",
+    "marked": "existed already; now marked as wanted",
+    "kept": "existed already",
     "dropped": "dropped",
-    "absent": "was not there",
+    "absent": "did not exist",
 }
 
 
 @commands.command()
 def recommend(names: Names = None) -> None:
-    """Print what each index is for, whether it is there, and the statements that create would run, for psql."""
+    """Print what each index is for, its state, and the statements that create would run, as a script for psql."""
     for index in asyncio.run(library.recommend(names=names or ())):
         _print(f"-- {index.name}: {index.purpose}", f"-- {_STATES[index.state]}")
         _print(*(f"{text};" for text in index.statements), "")
@@ -43,15 +41,15 @@ def recommend(names: Names = None) -> None:
 
 @commands.command()
 def create(names: Names = None) -> None:
-    """Build what is missing, while agents go on reading and writing; repair what an interrupted build has left."""
-    with errors.status("Building indexes, which waits for open transactions …"):
+    """Build the missing indexes and repair invalid ones, while agents keep reading and writing."""
+    with errors.status("Building indexes; each build waits for open transactions …"):
         asyncio.run(library.create(names=names or (), progress=_print_change))
 
 
 @commands.command()
 def drop(names: Names = None) -> None:
-    """Drop what is there, while agents go on reading and writing."""
-    with errors.status("Dropping indexes, which waits for open transactions …"):
+    """Drop the optional indexes, while agents keep reading and writing."""
+    with errors.status("Dropping indexes; this waits for open transactions …"):
         asyncio.run(library.drop(names=names or (), progress=_print_change))
 
 

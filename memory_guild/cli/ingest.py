@@ -21,10 +21,10 @@ def run(
     file: Annotated[Path, typer.Argument(help="A file of JSON lines, or - for standard input.", show_default=False)],
     batch_size: Annotated[int, typer.Option(min=1, help="How many lines to store at once.")] = jsonl.DEFAULT_BATCH_SIZE,
 ) -> None:
-    """Store the memories of a JSON-lines file, each line an object in the shape of MemoryRecordCreate.
+    """Store the memories of a JSON-lines file; each line is an object in the shape of MemoryRecordCreate.
 
-    Bad lines are reported and skipped, all others are stored. Exit code: 0 all lines are good, 1 some are bad, 2 the
-    file cannot be read.
+    Bad lines are reported and skipped; all others are stored. Exit code: 0 if all lines are good, 1 if some are bad, 2
+    if the file cannot be read.
     """
     try:
         with jsonl.open_lines(file) as lines:
@@ -61,7 +61,7 @@ async def _ingest(file: BinaryIO, batch_size: int) -> jsonl.IngestReport:
 
 
 def _size(file: BinaryIO) -> int | None:
-    """How many bytes a regular file has; None for a pipe, whose end nobody knows."""
+    """How many bytes a regular file has; None for a pipe, whose length is unknown."""
     try:
         status = os.fstat(file.fileno())
     except OSError:

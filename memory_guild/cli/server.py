@@ -1,4 +1,4 @@
-"""``memory-guild server``: the embedded PostgreSQL that is used where no database is configured."""
+"""``memory-guild server``: the embedded PostgreSQL, which is used if no database is configured."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ commands = typer.Typer(name="server", help="The embedded PostgreSQL: start, stop
 
 @commands.command()
 def start() -> None:
-    """Start the server, and let it run on until it is stopped."""
+    """Start the server and keep it running until `memory-guild server stop`."""
     settings = Settings.from_environment()
     _print_status(embedded.start(settings.embedded_folder, settings.embedded_version))
 
 
 @commands.command()
 def stop() -> None:
-    """Stop the server, also while others use it; the data stays."""
+    """Stop the server, even while other processes use it. The data stays."""
     stopped = embedded.stop(Settings.from_environment().embedded_folder)
     output.print("stopped" if stopped else "not running")
 
 
 @commands.command()
 def status() -> None:
-    """Say whether the server runs, and where; exit code 3 where it does not."""
+    """Say whether the server is running, and where. Exit code 3 if it is not."""
     found = _status()
     _print_status(found)
     if not found.running:
@@ -36,7 +36,7 @@ def status() -> None:
 
 @commands.command()
 def url() -> None:
-    """Print the running server's connection URL, for psql and the like."""
+    """Print the connection URL of the running server, as for psql."""
     found = _status()
     if found.url is None:
         errors.print("memory-guild: the embedded server is not running; start it with `memory-guild server start`")
@@ -55,7 +55,7 @@ def _print_status(found: embedded.ServerStatus) -> None:
         "pid": found.pid or "none",
         "url": found.url or "none",
         "folder": found.folder,
-        "runs until stopped": "yes" if found.kept_running else "no, until its last user ends",
+        "runs until stopped": "yes" if found.kept_running else "no, until the last process that uses it ends",
     }
     for name, value in lines.items():
         output.print(f"{name:<19} {value}", markup=False, highlight=False)

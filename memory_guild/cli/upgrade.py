@@ -1,4 +1,4 @@
-"""``memory-guild upgrade``: bring the database to the code's migrations."""
+"""``memory-guild upgrade``: apply this version's migrations to the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from memory_guild.cli.console import output
 
 
 def run() -> None:
-    """Create or upgrade the tables; safe to start from several processes at once."""
+    """Create or upgrade the tables. Several processes may run this at once."""
     applied = asyncio.run(schema.upgrade())
     for name in applied:
         output.print(f"applied {name}", highlight=False)

@@ -1,4 +1,4 @@
-"""``memory-guild validate``: is the database what the specification says?"""
+"""``memory-guild validate``: does the database match the specification?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(
 ) -> None:
     """Compare the live catalog with the specification, and list the indexes that were added on purpose.
 
-    Exit code 1 where the two differ; what was added on purpose is no difference.
+    Exit code 1 if they differ; an index that was added on purpose is no difference.
     """
     found = asyncio.run(schema.validate())
     if as_json:
@@ -36,11 +36,11 @@ def _print(found: Comparison) -> None:
     if found.differences:
         output.print(_table(found.differences), soft_wrap=False)
     elif found.deliberate_indexes:
-        output.print("the database is what the specification says, and more was added on purpose")
+        output.print("the database matches the specification; indexes were added on purpose")
     else:
-        output.print("the database is exactly what the specification says")
+        output.print("the database matches the specification exactly")
     for index in found.deliberate_indexes:
-        # One line each, whatever its length: the definition begins with the index's name and its table's.
+        # One line each, however long: the definition contains the name of the index and of its table.
         output.print(f"added on purpose: {index.definition}", markup=False, highlight=False)
 
 

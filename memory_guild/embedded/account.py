@@ -1,4 +1,4 @@
-"""The account of the operating system that PostgreSQL runs as: the caller's own, or a system account for root."""
+"""The account that PostgreSQL runs as: the caller's own, or a system account if the caller is root."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CREATION_ATTEMPTS = 10
 
 
 class Outcome(NamedTuple):
-    """What a command left behind: its exit code, and its output with its errors."""
+    """The result of a command: its exit code, and what it wrote to standard output and standard error."""
 
     code: int
     output: str
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Account:
-    """Who owns the server's process and data."""
+    """The account that owns the server's process and data."""
 
     name: str
     user_id: int
@@ -40,7 +40,7 @@ class Account:
 
     @property
     def is_caller(self) -> bool:
-        """Whether commands run as this account without a change of user."""
+        """Whether this process already runs as this account."""
         return self.user_id == os.geteuid()
 
     def run(
@@ -49,14 +49,14 @@ class Account:
         """Run `command` as this account, in `folder`, with `text` as its input, and wait for it.
 
         Raises:
-            EmbeddedServerError: The command could not be run at all; a command that failed is an ordinary outcome.
+            EmbeddedServerError: The command could not be started. If it fails, that is an ordinary outcome.
         """
-        # Files, not pipes: a server that pg_ctl leaves behind would hold a pipe open, and reading it would never end.
+        # Files, not pipes: the server that pg_ctl starts would keep a pipe open, and reading it would never end.
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written:
             given.write(text.encode())
             given.seek(0)
             try:
-                code = subprocess.run(  # noqa: S603  # an argument list, and no shell
+                code = subprocess.run(  # noqa: S603  # an argument list, no shell
                     command,
                     check=False,
                     cwd=folder,
@@ -89,10 +89,10 @@ class Account:
         return granted & permission == permission
 
     def blocked_at(self, path: Path) -> Path | None:
-        """The first folder on the way down to `path` that this account cannot enter; None when the way is free.
+        """The topmost parent of `path` that this account cannot enter; None if it can enter them all.
 
-        `path` itself is not looked at, and neither are folders that do not exist yet. The caller's own way is not
-        judged from modes, which do not tell everything (access lists, further groups): the kernel will say.
+        Neither `path` itself nor parents that do not exist yet are checked. For the caller's own account the answer is
+        always None: modes do not tell everything (access lists, further groups), and the kernel will refuse by itself.
         """
         if self.is_caller:
             return None
@@ -103,7 +103,9 @@ class Account:
 
 
 def server_account() -> Account:
-    """The account to run PostgreSQL as, which refuses to run as root; created for root if it is missing.
+    """The account to run PostgreSQL as: the caller's, or for root a system account, which is created if it is missing.
+
+    PostgreSQL refuses to run as root.
 
     Raises:
         EmbeddedServerError: The account has no name, or cannot be created.
@@ -116,18 +118,18 @@ def server_account() -> Account:
         except KeyError:
             problem = _create_system_account()
         if problem is not None:
-            time.sleep(0.3)  # another process may hold the password file, or be creating the very same account
+            time.sleep(0.3)  # another process may have locked the password file, or be creating the same account
     try:
         return _account(SYSTEM_ACCOUNT)
     except KeyError:
         raise EmbeddedServerError(
-            f"PostgreSQL does not run as root, and its system account {SYSTEM_ACCOUNT!r} cannot be created: {problem}; "
+            f"PostgreSQL refuses to run as root, and its account {SYSTEM_ACCOUNT!r} cannot be created: {problem}; "
             f"create it (`useradd --system {SYSTEM_ACCOUNT}`), run as another user, or set MEMORY_GUILD_DATABASE_URL"
         ) from None
 
 
 def caller_name() -> str:
-    """The name of the user that this process runs as: the one that PostgreSQL's ``peer`` method will see.
+    """The name of the user that this process runs as, which PostgreSQL's ``peer`` method sees.
 
     Raises:
         EmbeddedServerError: The user id has no name, as with an arbitrary ``docker run --user``.
@@ -147,7 +149,7 @@ def _account(name: str) -> Account:
 
 
 def _create_system_account() -> str | None:
-    """Create the account; the problem as text where that failed."""
+    """Create the account; what went wrong as text, or None."""
     if useradd := shutil.which("useradd", path=_SYSTEM_PATH):
         command = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
         command += ["--shell", "/usr/sbin/nologin", SYSTEM_ACCOUNT]
@@ -155,7 +157,7 @@ def _create_system_account() -> str | None:
         command = [adduser, "-S", "-D", "-H", "-h", "/nonexistent", "-s", "/sbin/nologin", SYSTEM_ACCOUNT]
     else:
         return "neither useradd nor adduser is installed"
-    # An argument list, and no shell.
+    # An argument list, no shell.
     created = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")  # noqa: S603
     if created.returncode == 0:
         return None
@@ -163,7 +165,7 @@ def _create_system_account() -> str | None:
 
 
 def _clean_environment() -> dict[str, str]:
-    # PGPORT, PGDATA, PGOPTIONS and their like are meant for other servers. LC_ALL: the caller's locale may not be
-    # installed, and the server's own comes from its configuration.
+    # PGPORT, PGDATA, PGOPTIONS and the like are meant for other servers. LC_ALL: the caller's locale may not be
+    # installed, and the server takes its locale from its configuration.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return inherited | {"LC_ALL": "C"}

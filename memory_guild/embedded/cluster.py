@@ -1,4 +1,4 @@
-"""The data directory and the server process: created whole, started, and known to answer."""
+"""Create the data directory, and start the server process until it answers."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ _START_SECONDS = 60
 _RETRY_SECONDS = 0.2
 _LOG_LINES = 20
 
-# Peer: the kernel tells the server who is at the other end of the socket. No line for TCP, which is not listened to.
+# Peer: the kernel tells the server who is at the other end of the socket. The server does not listen on TCP.
 _HOST_RULES = "local all all peer map=owner\n"
 
 
 def create(folder: ServerFolder, account: Account, binaries: Binaries, options: Mapping[str, str]) -> None:
-    """Create the data directory and the database, whole or not at all; removes what an interrupted call left.
+    """Create the data directory and the database, completely or not at all; remove what an interrupted call left.
 
     Raises:
-        EmbeddedServerError: ``initdb`` failed, with what it said.
+        EmbeddedServerError: ``initdb`` failed; the message has its output.
     """
     for interrupted in folder.path.glob("data.unfinished-*"):
         shutil.rmtree(interrupted, ignore_errors=True)
-    # Always a new name: an initdb whose caller was killed goes on for a while, and must not find another one's files.
+    # Always a new name: an initdb whose caller was killed runs on for a while, and must not write into this folder.
     unfinished = folder.path / f"data.unfinished-{secrets.token_hex(4)}"
     make_private(unfinished, account)
     _initialize(unfinished, account, binaries, durable=options.get("fsync") != "off")
-    # PostgreSQL's single-user mode: the database is there before anybody can connect, and cannot be there half.
+    # In single-user mode the database is created before anyone can connect.
     single: list[str | Path] = [binaries.program("postgres"), "--single", "-D", unfinished, "postgres"]
     _demand(account.run(single, folder.path, f"CREATE DATABASE {DATABASE};\n"), "the database cannot be created")
     unfinished.rename(folder.data)
     descriptor = os.open(folder.path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)  # the new name must survive a power failure as well as the files do
+        os.fsync(descriptor)  # the new name must survive a power failure, as the files do
     finally:
         os.close(descriptor)
 
 
 def ensure_running(folder: ServerFolder, account: Account, binaries: Binaries, options: Mapping[str, str]) -> None:
-    """Start the server unless it runs, and wait until it takes connections; `options` apply to a new start only.
+    """Start the server if it is not running, and wait until it accepts connections; `options` are for a new start.
 
     Raises:
         EmbeddedServerError: It does not answer within a minute; the message ends with the last lines of its log.
@@ -67,7 +67,7 @@ def ensure_running(folder: ServerFolder, account: Account, binaries: Binaries, o
     _begin_log(folder, account)
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        # After a crash the first attempts may fail: processes of the server that died can take a moment to notice.
+        # After a crash the first attempts may fail: the dead server's processes need a moment to end.
         worth_a_retry = folder.is_listening() or folder.server_lock.exists()
         outcome = None if folder.is_listening() else _launch(folder, account, binaries, options)
         if _is_ready(folder, account, binaries):
@@ -93,7 +93,7 @@ def _initialize(data: Path, account: Account, binaries: Binaries, *, durable: bo
 
 
 def _locales(version: int) -> Iterator[list[str]]:
-    # The same order everywhere, by code point. The system's C.UTF-8 first: full-text search asks it what a letter is.
+    # All sort by code point. The system's C.UTF-8 comes first because full-text search needs it to know letters.
     yield ["--locale=C.UTF-8"]
     if version >= 17:
         yield ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -112,7 +112,7 @@ def _launch(folder: ServerFolder, account: Account, binaries: Binaries, options:
         **options,
     }
     arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    # The folder goes through the environment, the log by a relative path: pg_ctl hands both to a shell otherwise.
+    # pg_ctl passes its arguments to a shell: the folder goes through the environment, the log is a relative path.
     command: list[str | Path] = [binaries.program("pg_ctl"), "start", "-w", "-t", str(_START_SECONDS), "-s"]
     command += ["-l", folder.log.name, "-o", shlex.join(arguments)]
     return account.run(command, folder.path, environment={"PGDATA": str(folder.data)})
@@ -127,21 +127,21 @@ def _is_ready(folder: ServerFolder, account: Account, binaries: Binaries) -> boo
 
 
 def _forget_dead_server(folder: ServerFolder) -> None:
-    """Delete lock files whose process id belongs to another program by now.
+    """Delete lock files whose process id now belongs to another program.
 
-    PostgreSQL does this itself when no process has that number, but not when one of the same user has: small numbers
-    come back soon in a container. Called while nothing listens, and never for a process that is a PostgreSQL server.
+    PostgreSQL itself does this only if no process of the same user has the number; in a container small numbers come
+    back soon. Called only while nothing listens; the lock files of a running PostgreSQL server are kept.
     """
     process_id = watch.server_process_id(str(folder.path))
     if process_id is None:
         return
     process = Path("/proc") / str(process_id)
     if not process.exists():
-        return  # no such process, or a system that does not tell: PostgreSQL decides
+        return  # no such process, or a system without /proc: PostgreSQL decides
     try:
         foreign = process.joinpath("cwd").readlink() != folder.data
     except FileNotFoundError:
-        foreign = True  # ended, but never reaped: nobody does that where the first process of a container is a program
+        foreign = True  # ended, but not reaped: in a container the first process may not do that
     if foreign:
         folder.server_lock.unlink(missing_ok=True)
         folder.socket_file.with_name(f"{folder.socket_file.name}.lock").unlink(missing_ok=True)
@@ -177,5 +177,5 @@ def _failure(folder: ServerFolder, outcome: Outcome | None) -> str:
     lines = folder.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
     said = [outcome.output] if outcome is not None and outcome.output else []
     return "\n".join(
-        [f"the embedded PostgreSQL in {folder.path} does not start; its log {folder.log} ends:", *lines, *said]
+        [f"the embedded PostgreSQL in {folder.path} does not start; its log {folder.log} ends with:", *lines, *said]
     )

@@ -1,4 +1,4 @@
-"""What a caller learns about an embedded server: where it listens, and how it is doing."""
+"""What a caller learns about an embedded server: its address and its status."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class EmbeddedServer:
         host: The folder of the Unix socket, absolute; the server listens nowhere else.
         port: The number in the socket's name; no TCP port is open.
         user: The superuser role, the only role of a new server.
-        database: Created empty, together with the server.
+        database: The database, created empty together with the server.
         version: PostgreSQL's major version.
-        folder: What belongs to the server, its data included.
+        folder: The server's folder, with its data.
     """
 
     host: str
@@ -33,30 +33,30 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The same as a connection URL that asyncpg and libpq understand."""
+        """The connection URL, for asyncpg and libpq."""
         return connection_url(self.host)
 
     def detach(self) -> None:
-        """Give back one :func:`~memory_guild.embedded.attach`; after the last one the server may stop at any time.
+        """Undo one :func:`~memory_guild.embedded.attach`; after the last one the server may stop at any time.
 
-        Returns at once: the server stops a moment later, if no other process uses it. Too many calls do no harm.
+        Returns at once: the server stops a moment later if no other process uses it. Extra calls do no harm.
         """
-        from memory_guild.embedded import lease  # here, because it needs what Windows does not have
+        from memory_guild.embedded import lease  # here: Windows lacks the modules that it needs
 
         lease.release(self.folder)
 
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """A look at an embedded server that changes nothing.
+    """The status of an embedded server.
 
     Attributes:
-        running: Whether something answers at its socket.
-        version: PostgreSQL's major version; None where no server has been created in the folder.
+        running: Whether a server answers at its socket.
+        version: PostgreSQL's major version; None if no server has been created in the folder.
         pid: The process id of the server while it runs.
         url: The connection URL while it runs.
-        folder: What belongs to the server.
-        kept_running: Whether it was started to run on without users, until it is told to stop.
+        folder: The server's folder.
+        kept_running: Whether it was started to run without users until it is stopped.
     """
 
     running: bool

@@ -1,6 +1,6 @@
-"""The folder that an embedded server lives in: what lies where, and that nobody else gets in.
+"""The folder of an embedded server: where its files are, and that no other user can enter it.
 
-Permissions change inside this folder only, and for folders that are created here; never above or beside it.
+Permissions change only inside this folder and on folders that are created here, never above or beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from memory_guild.embedded.account import Account, server_account
 from memory_guild.embedded.address import PORT
 from memory_guild.errors import EmbeddedServerError
 
-_ROOT_FOLDER = Path("/var/lib/memory-guild/postgresql")  # an unprivileged account cannot enter root's home
+_ROOT_FOLDER = Path("/var/lib/memory-guild/postgresql")  # the system account cannot enter root's home
 _SOCKET_NAME = f".s.PGSQL.{PORT}"
 _SOCKET_PATH_LIMIT = 103  # bytes; 107 on Linux, 103 on macOS
 _SHORT_FOLDER = Path("/tmp")  # noqa: S108  # the same for every process; TMPDIR and XDG_RUNTIME_DIR differ between logins
@@ -34,19 +34,19 @@ class ServerFolder:
 
     @property
     def data(self) -> Path:
-        """PostgreSQL's data directory; it appears complete or not at all."""
+        """PostgreSQL's data directory; it gets this name when it is complete."""
         return self.path / "data"
 
     @property
     def server_lock(self) -> Path:
-        """PostgreSQL's own lock file; its first line is the process id of the server."""
+        """PostgreSQL's lock file; its first line is the process id of the server."""
         return self.data / "postmaster.pid"
 
     @property
     def socket(self) -> Path:
-        """The folder of the socket: in here, or under ``/tmp`` where that path cannot be a socket's.
+        """The folder of the socket: in here, or under ``/tmp`` if a socket cannot have that path.
 
-        It cannot when it is too long, or has a comma, which separates hosts for libpq and asyncpg.
+        It cannot if the path is too long, or contains a comma, which separates hosts for libpq and asyncpg.
         """
         inside = self.path / "socket"
         if len(os.fsencode(inside / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT and "," not in str(inside):
@@ -61,12 +61,12 @@ class ServerFolder:
 
     @property
     def log(self) -> Path:
-        """What the server wrote since its last start; the run before is kept beside it."""
+        """The server's log since its last start; the log of the run before is kept beside it."""
         return self.path / "server.log"
 
     @property
     def host_rules(self) -> Path:
-        """``pg_hba.conf``; outside the data directory, so that the server itself cannot change who is let in."""
+        """``pg_hba.conf``, outside the data directory, so that the server cannot change who may log in."""
         return self.path / "pg_hba.conf"
 
     @property
@@ -76,7 +76,7 @@ class ServerFolder:
 
     @property
     def binaries(self) -> Path:
-        """Copies of PostgreSQL's programs, where the installed ones are closed to the server's account."""
+        """Copies of PostgreSQL's programs, if the server's account cannot run the installed ones."""
         return self.path / "binaries"
 
     @property
@@ -91,21 +91,21 @@ class ServerFolder:
 
     @property
     def watcher_lock(self) -> Path:
-        """Locked by the watcher as long as it lives; holds its process id."""
+        """Locked by the watcher as long as it runs; contains its process id."""
         return self.path / "watcher.lock"
 
     @property
     def starting(self) -> Path:
-        """Exists while a start is under way, and after one that was killed."""
+        """Exists while the server is being started, and after the starting process was killed."""
         return self.path / "starting"
 
     @property
     def keep_running(self) -> Path:
-        """Exists while the server shall run on without users."""
+        """Exists while the server is to run without users."""
         return self.path / "keep_running"
 
     def version(self) -> int | None:
-        """The major version of the data in here; None before there is any."""
+        """The major version of the data; None if there is none yet."""
         try:
             return int((self.data / "PG_VERSION").read_text())
         except (FileNotFoundError, ValueError):
@@ -114,14 +114,14 @@ class ServerFolder:
             return None
 
     def is_listening(self) -> bool:
-        """Whether a server answers here."""
+        """Whether a server listens at the socket."""
         return watch.is_listening(str(self.socket_file))
 
     def secure(self, account: Account) -> None:
-        """Close this folder and the socket's to everybody but the caller and `account`; under the start lock only.
+        """Let only the caller and `account` enter this folder and the socket's. The caller must hold the start lock.
 
         Raises:
-            EmbeddedServerError: The socket's folder is not ours alone.
+            EmbeddedServerError: Another user owns the socket's folder, or can enter it.
         """
         if account.is_caller:
             self.path.chmod(0o700)
@@ -132,7 +132,7 @@ class ServerFolder:
         make_private(self.socket, account)
 
     def _hand_over(self, account: Account) -> None:
-        # A volume outlives its container, and in the next one the system account may have another number.
+        # A volume outlives its container, and in the next container the system account may have another number.
         for top in (self.data, self.path / "socket"):
             if top.exists() and top.lstat().st_uid != account.user_id:
                 for part in (top, *top.rglob("*")):
@@ -140,10 +140,10 @@ class ServerFolder:
 
 
 def locate(path: Path | None) -> ServerFolder:
-    """The folder at `path`, or the user's default one; creates nothing.
+    """The folder at `path`, or the user's default one. Nothing is created.
 
     Raises:
-        EmbeddedServerError: It exists, but is not a folder, or is not the caller's alone.
+        EmbeddedServerError: It exists, but is not a folder, belongs to another user, or others can write to it.
     """
     folder = ServerFolder((path or _default_path()).expanduser().resolve())
     if folder.path.exists():
@@ -152,31 +152,31 @@ def locate(path: Path | None) -> ServerFolder:
 
 
 def prepare(path: Path | None) -> tuple[ServerFolder, Account]:
-    """The folder at `path` or the default one, created where it is missing, and the account to run PostgreSQL as.
+    """The folder at `path` or the default one, created if it is missing, and the account to run PostgreSQL as.
 
     Raises:
-        EmbeddedServerError: The folder belongs to somebody or something else, or `account` could not enter it.
+        EmbeddedServerError: The folder belongs to another user or contains other files, or the account cannot enter it.
     """
     folder = locate(path)
     account = server_account()
     if (closed := account.blocked_at(folder.path)) is not None:
         raise EmbeddedServerError(
-            f"the account {account.name!r}, which PostgreSQL runs as, cannot enter {closed}; "
-            f"choose a folder outside of it, such as {_default_path()}"
+            f"PostgreSQL runs as the account {account.name!r}, which cannot enter {closed}; "
+            f"choose a folder outside it, such as {_default_path()}"
         )
     for missing in reversed([place for place in folder.path.parents if not place.exists()]):
-        with contextlib.suppress(FileExistsError):  # another process is at the same
+        with contextlib.suppress(FileExistsError):  # another process has just created it
             missing.mkdir()
             missing.chmod(0o700 if account.is_caller else 0o755)
     folder.path.mkdir(mode=0o700, exist_ok=True)
     _refuse_strangers(folder.path, os.geteuid())
     if not folder.start_lock.exists() and any(folder.path.iterdir()) and not folder.start_lock.exists():
-        raise EmbeddedServerError(f"{folder.path} holds other files; choose a new folder for the embedded PostgreSQL")
+        raise EmbeddedServerError(f"{folder.path} contains other files; choose a new folder for the embedded server")
     return folder, account
 
 
 def make_private(path: Path, account: Account) -> None:
-    """Create a folder that `account` alone can enter, or make sure that it is one.
+    """Create a folder that only `account` can enter, or check that an existing one is so.
 
     Raises:
         EmbeddedServerError: It is a link, belongs to another user, or is open to others.
@@ -189,7 +189,7 @@ def make_private(path: Path, account: Account) -> None:
         os.chown(path, account.user_id, account.group_id)
     _refuse_strangers(path, account.user_id)
     if path.lstat().st_mode & 0o077:
-        raise EmbeddedServerError(f"other users can enter {path}; delete it, it will be created anew")
+        raise EmbeddedServerError(f"other users can enter {path}; delete it, and it will be created again")
 
 
 def _default_path() -> Path:
@@ -208,9 +208,7 @@ def _refuse_strangers(path: Path, owner_id: int) -> None:
             "choose another folder for the embedded PostgreSQL"
         )
     if found.st_mode & 0o022:
-        raise EmbeddedServerError(
-            f"other users can write to {path}; take that permission away or choose another folder"
-        )
+        raise EmbeddedServerError(f"other users can write to {path}; remove that permission or choose another folder")
 
 
 def _user_name(user_id: int) -> str:

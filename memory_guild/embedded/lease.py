@@ -1,4 +1,4 @@
-"""Who uses an embedded server: one shared lock for each process, and the watcher that waits for the last one."""
+"""Who uses an embedded server: a shared lock for each process, and a watcher that waits until the last is released."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _leases_guard = threading.RLock()
 
 
 def _renew_guard() -> None:
-    # A forked child has only the thread that forked: a guard that another thread held would stay locked forever.
+    # A forked child has only the thread that forked: if another thread held the guard, it would stay locked forever.
     global _leases_guard
     _leases_guard = threading.RLock()
 
@@ -47,13 +47,13 @@ os.register_at_fork(after_in_child=_renew_guard)
 
 @contextmanager
 def transition(folder: ServerFolder) -> Iterator[None]:
-    """Be the only one, of all threads and processes, that starts or stops the server in `folder`."""
+    """Inside the block, no other thread or process starts or stops the server in `folder`."""
     with _locked(folder.start_lock, fcntl.LOCK_EX):
         yield
 
 
 def take(folder: ServerFolder) -> None:
-    """Count one more use of the server in `folder` by this process; under its :func:`transition` only."""
+    """Count one more use of the server in `folder` by this process; call it inside a :func:`transition`."""
     with _leases_guard:
         lease = _leases.get(folder.path)
         if lease is not None and _is_open_on(lease.descriptor, folder.users_lock):
@@ -69,7 +69,7 @@ def take(folder: ServerFolder) -> None:
 
 
 def release(path: Path) -> None:
-    """Count one use less of the server in the folder `path`; after the last one this process lets go of it."""
+    """Count one use less of the server in the folder `path`; after the last one this process gives up its lock."""
     with _leases_guard:
         lease = _leases.get(path)
         if lease is None:
@@ -77,13 +77,13 @@ def release(path: Path) -> None:
         lease.uses -= 1
         if lease.uses == 0:
             del _leases[path]
-            # Close, never unlock: a forked child has the same lock, and unlocking would take it from the child too.
+            # Close, never unlock: a forked child shares the lock, and unlocking would take it from the child too.
             if _is_open_on(lease.descriptor, path / "users.lock"):
                 os.close(lease.descriptor)
 
 
 def ensure_watcher(folder: ServerFolder, account: Account) -> None:
-    """Start a watcher unless one is there; under the folder's :func:`transition`, after :func:`take`.
+    """Start a watcher unless there is one; call it inside a :func:`transition`, after :func:`take`.
 
     Raises:
         EmbeddedServerError: The watcher could not be started.
@@ -94,7 +94,7 @@ def ensure_watcher(folder: ServerFolder, account: Account) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        # The lock goes with the open file: the watcher inherits it, and there is no moment in which nobody holds it.
+        # The lock belongs to the open file, which the watcher inherits, so at every moment somebody holds the lock.
         started = _run_watcher(["watch", *_place(folder), account.user_id, account.group_id, descriptor], descriptor)
     finally:
         os.close(descriptor)
@@ -103,7 +103,10 @@ def ensure_watcher(folder: ServerFolder, account: Account) -> None:
 
 
 def stop_server(folder: ServerFolder) -> bool:
-    """Stop the server in `folder` as the account that owns its data; whether it is gone. Under :func:`transition`."""
+    """Stop the server in `folder`, as the account that owns its data; True if it has stopped.
+
+    Call it inside a :func:`transition`.
+    """
     owner = folder.data.stat()
     return _run_watcher(["stop", *_place(folder), owner.st_uid, owner.st_gid]) == 0
 
@@ -115,13 +118,13 @@ def _place(folder: ServerFolder) -> tuple[Path, Path]:
 def _run_watcher(arguments: list[str | Path | int], *descriptors: int) -> int:
     if not sys.executable:
         raise EmbeddedServerError(
-            "the embedded PostgreSQL needs a Python interpreter to watch over it, and sys.executable names none; "
+            "a Python process must watch over the embedded PostgreSQL, and sys.executable names no interpreter; "
             "set MEMORY_GUILD_DATABASE_URL to use another server"
         )
-    return subprocess.run(  # noqa: S603  # this interpreter, and a script of this package
+    return subprocess.run(  # noqa: S603  # this interpreter runs a script of this package
         [sys.executable, "-I", "-S", watch.__file__, *map(str, arguments)],
         check=False,
-        cwd="/",  # it outlives this process, and must not keep its working directory busy
+        cwd="/",  # the watcher outlives this process, and must not block its working directory
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -131,8 +134,8 @@ def _run_watcher(arguments: list[str | Path | int], *descriptors: int) -> int:
 
 
 def _is_open_on(descriptor: int, path: Path) -> bool:
-    # A process that makes itself a daemon closes all it has open; the number may mean another file by now.
-    # And the file may be another one, after somebody deleted the folder.
+    # A process that becomes a daemon closes its descriptors, so the number may now belong to another file. And if the
+    # folder was deleted, there may be another file at the path.
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
@@ -151,7 +154,7 @@ def _locked(path: Path, kind: int) -> Iterator[None]:
         try:
             yield
         finally:
-            # Unlock, not only close: a child forked meanwhile by another thread has the same lock, and would keep it.
+            # Unlock, not only close: a child that another thread forked meanwhile shares the lock, and would keep it.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What can be done with an embedded server: attach to it, start it for good, stop it, look at it."""
+"""What you can do with the embedded server: attach to it, start it, stop it, ask for its status."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ if TYPE_CHECKING:
 def attach(
     folder: Path | None = None, version: int | None = None, *, options: Mapping[str, str] | None = None
 ) -> EmbeddedServer:
-    """Use the embedded server: create it, start it or join it, and keep it running as long as this process lives.
+    """Create, start or join the embedded server, and keep it running as long as this process lives.
 
-    Blocks for up to a minute, and may be called from any thread and again in a forked child. Each call counts; see
+    Blocks for up to a minute. May be called from any thread, and again in a forked child. Each call counts; see
     :meth:`EmbeddedServer.detach`.
 
     Args:
-        folder: Where the server lives; None for the user's data directory, or ``/var/lib/memory-guild/postgresql``
-            for root. PostgreSQL does not run as root: there it runs as the system account ``memory_guild``.
+        folder: The server's folder; None for the user's data directory, or ``/var/lib/memory-guild/postgresql`` for
+            root. PostgreSQL refuses to run as root, so root's server runs as the system account ``memory_guild``.
         version: The major version, 16 or 18; None for the version of the data in the folder, or 18 for new data.
-        options: Settings of PostgreSQL such as ``fsync``, for a server that this call starts; a running one keeps its
-            own.
+        options: Settings of PostgreSQL, such as ``fsync``, if this call starts the server; a running one keeps its own.
 
     Raises:
-        EmbeddedServerError: There is no server to be had; the message says what to do instead.
+        EmbeddedServerError: There can be no server; the message says what to do instead.
     """
     binaries.find(version or binaries.DEFAULT_VERSION)
     with _failures_explained():
@@ -54,16 +53,16 @@ def attach(
 def start(
     folder: Path | None = None, version: int | None = None, *, options: Mapping[str, str] | None = None
 ) -> ServerStatus:
-    """Start the server and let it run on, with or without users, until :func:`stop`; a running one is kept.
+    """Start the server and keep it running until :func:`stop`, with or without users; a running one is kept.
 
-    Arguments and errors are those of :func:`attach`; this process does not become a user.
+    Arguments and errors are those of :func:`attach`. This process does not count as a user.
     """
     binaries.find(version or binaries.DEFAULT_VERSION)
     with _failures_explained():
         place, account = folders.prepare(folder)
         with lease.transition(place):
             marked = place.keep_running.exists()
-            place.keep_running.touch()  # first: whatever becomes of this process, the server has somebody to answer to
+            place.keep_running.touch()  # first: if this process is killed, the server is known to be wanted
             try:
                 _run(place, account, version, options or {})
             except BaseException:
@@ -74,13 +73,13 @@ def start(
 
 
 def stop(folder: Path | None = None) -> bool:
-    """Stop the server, even while processes use it; whether there was one to stop.
+    """Stop the server, even while processes use it; True if one was running.
 
-    Their connections end and their open transactions are rolled back. The data stays, and the next :func:`attach`
-    starts the server again.
+    Connections are closed and open transactions rolled back. The data stays, and the next :func:`attach` starts the
+    server again.
 
     Raises:
-        EmbeddedServerError: It did not stop within a minute or so.
+        EmbeddedServerError: It did not stop within about a minute.
     """
     with _failures_explained():
         place = folders.locate(folder)
@@ -96,7 +95,7 @@ def stop(folder: Path | None = None) -> bool:
 
 
 def status(folder: Path | None = None) -> ServerStatus:
-    """Look whether a server runs, without creating, starting or using anything.
+    """Whether a server is running, and where; nothing is created or started.
 
     Raises:
         EmbeddedServerError: The folder belongs to another user.
@@ -118,8 +117,8 @@ def _run(place: ServerFolder, account: Account, version: int | None, options: Ma
     present = place.version()
     if present is not None and version not in (None, present):
         raise EmbeddedServerError(
-            f"{place.path} holds the data of PostgreSQL {present}, not {version}; "
-            f"ask for version {present} or none, or choose another folder"
+            f"{place.path} contains the data of PostgreSQL {present}, not {version}; "
+            f"choose version {present}, leave the version out, or choose another folder"
         )
     place.secure(account)
     wanted = present or version or binaries.DEFAULT_VERSION

@@ -1,20 +1,20 @@
-"""The watcher: stops the embedded server once no process uses it any more.
+"""The watcher: stops the embedded server when no process uses it any more.
 
-Run as a script in a process of its own, with ``python -I -S``: it must stay small, because one sleeps beside every
-running server, so it imports a little of the standard library and nothing of this package.
+It runs as a script in its own process, with ``python -I -S``. One watcher sleeps beside every running server, so it
+must stay small: it imports a little of the standard library and nothing of this package.
 
 Every process that uses the server holds a shared lock on ``users.lock``; the kernel takes the lock away when the
-process ends, however it ends. The watcher sleeps until it could lock the file exclusively. Only then does it take
-``start.lock``, under which servers start, and look again. Nothing can slip between:
+process ends, however it ends. The watcher sleeps until it can lock the file exclusively. Then it takes
+``start.lock``, under which servers start, and checks again. There is no race:
 
 - A process attaches under ``start.lock``: it takes its lock on ``users.lock`` there, before it looks for the server.
   So either the watcher sees that lock and goes back to sleep, or the process waits until the server has stopped, and
   starts it again.
-- ``watcher.lock`` is held for the watcher's whole life and given back before ``start.lock``: who comes next sees that
-  there is no watcher any more, and starts one. It is locked by the process that starts the watcher, and handed down
-  open.
-- The watcher is there before the server is: a process that dies while it starts the server leaves ``starting`` behind,
-  and the watcher waits for that server to come up, to stop it.
+- ``watcher.lock`` is held for the watcher's whole life and released before ``start.lock``: the next process sees that
+  there is no watcher any more, and starts one. The process that starts the watcher takes the lock and hands it down as
+  an open file.
+- The watcher starts before the server: a process that dies while it starts the server leaves ``starting`` behind, and
+  the watcher waits for that server to come up, and stops it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import socket
 import sys
 import time
 
-TYPE_CHECKING = False  # typing itself would cost more memory than everything else here
+TYPE_CHECKING = False  # importing typing would take more memory than everything else here
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,7 +42,7 @@ def is_listening(socket_file: str) -> bool:
         connection.settimeout(5)
         try:
             connection.connect(socket_file)
-        except (BlockingIOError, TimeoutError):  # it is there, and its queue is full
+        except (BlockingIOError, TimeoutError):  # a server listens, and its queue is full
             return True
         except OSError:
             return False
@@ -50,7 +50,7 @@ def is_listening(socket_file: str) -> bool:
 
 
 def server_process_id(folder: str) -> int | None:
-    """What the server wrote into its lock file: to be trusted only while it listens."""
+    """The process id in the server's lock file; trust it only while the server listens."""
     try:
         with open(os.path.join(folder, "data", "postmaster.pid"), encoding="utf-8") as lock_file:
             process_id = int(lock_file.readline())
@@ -60,13 +60,13 @@ def server_process_id(folder: str) -> int | None:
 
 
 def stop(folder: str, socket_file: str) -> bool:
-    """Stop the server in `folder`, and wait; True when none is left.
+    """Stop the server in `folder`, and wait; True if it has stopped.
 
-    Connections are ended and their transactions rolled back. ``pg_ctl`` would do the same, but needs the
-    binaries, which may be gone by now, as when a virtual environment is deleted under a running server.
+    Connections are closed and their transactions rolled back. ``pg_ctl`` would do the same, but needs the binaries,
+    which may be gone, as after a virtual environment was deleted while the server ran.
     """
     for request, seconds in ((signal.SIGINT, _FAST_STOP_SECONDS), (signal.SIGQUIT, _IMMEDIATE_STOP_SECONDS)):
-        # The process id is good only while somebody answers at the private socket: that somebody wrote it.
+        # The process id is right only while a server answers at the private socket: that server wrote it.
         process_id = server_process_id(folder) if is_listening(socket_file) else None
         if process_id is None:
             return not is_listening(socket_file)
@@ -80,10 +80,10 @@ def stop(folder: str, socket_file: str) -> bool:
 
 
 def watch(folder: str, users: int, transition: int, watcher: int, socket_file: str) -> None:
-    """Sleep until nobody uses the server in `folder`, and stop it; the three open locks belong to this process."""
+    """Sleep until no process uses the server in `folder`, then stop it; this process owns the three open locks."""
     while True:
         fcntl.flock(users, fcntl.LOCK_EX)
-        # Never hold this one while waiting for the other: a process that attaches takes them in the opposite order.
+        # Never hold this lock while waiting for the other: a process that attaches takes them in the opposite order.
         fcntl.flock(users, fcntl.LOCK_UN)
         fcntl.flock(transition, fcntl.LOCK_EX)
         try:
@@ -105,11 +105,11 @@ def main(task: str, folder: str, socket_file: str, user_id: int, group_id: int, 
     if task == "watch":
         users, transition = (os.open(os.path.join(folder, name), os.O_RDWR) for name in ("users.lock", "start.lock"))
         if os.fork():
-            os._exit(0)  # who started the watcher waits for this half only, and has no child left to care for
+            os._exit(0)  # the process that started the watcher waits only for this half, and need not reap the other
         os.ftruncate(watcher, 0)
         os.write(watcher, f"{os.getpid()}\n".encode())
     if os.geteuid() != user_id:
-        # Root must not send signals to whatever process id another account has written into a file.
+        # Root must not send signals to a process id that another account has written into a file.
         os.setgroups([])
         os.setgid(group_id)
         os.setuid(user_id)
@@ -120,7 +120,7 @@ def main(task: str, folder: str, socket_file: str, user_id: int, group_id: int, 
 
 
 def _has_process(folder: str) -> bool:
-    # The server deletes its lock file as its last act; one that crashed instead leaves the file, but no process.
+    # The server deletes its lock file last of all. If it crashed instead, the file is left, but no process.
     process_id = server_process_id(folder)
     try:
         if process_id is not None:

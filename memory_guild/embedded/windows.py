@@ -1,4 +1,4 @@
-"""The embedded server where there is none: PostgreSQL's private Unix sockets and ``flock`` are missing on Windows."""
+"""Windows has no embedded server: it lacks ``flock``, and PostgreSQL's private Unix sockets."""
 
 from __future__ import annotations
 

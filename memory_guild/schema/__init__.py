@@ -1,6 +1,7 @@
 """What operators do: create and upgrade the tables, validate them, and check that tenants are isolated.
 
-Taught as ``guild.schema``: ``await guild.schema.upgrade()``, ``validate()``, ``doctor()``, ``indexes.create()``.
+It is taught as ``guild.schema``: ``await guild.schema.upgrade()``, ``guild.schema.validate()``,
+``guild.schema.doctor()``, ``guild.schema.indexes.create()``.
 """
 
 from memory_guild.database.isolation import Finding

@@ -1,8 +1,8 @@
-"""Validate: compare the live catalog with the specification, without a second copy of the specification.
+"""Compare the live catalog with the specification, without a second copy of the specification.
 
-The specification's own DDL runs in a scratch schema, inside a transaction that is always rolled back. The same queries
-(``sql/catalog_*.sql``) then read the scratch schema and the live one, and what they say is compared. So the server
-itself decides what the DDL means, in its version, and the comparison cannot drift from ``sql/specification.sql``.
+The specification's own DDL runs in a scratch schema, in a transaction that is always rolled back. The same queries
+(``sql/catalog_*.sql``) read the scratch schema and the live one, and their results are compared. So the server decides
+what the DDL means in its version, and the comparison cannot drift from ``sql/specification.sql``.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _QUERIES = (
     "catalog_grants",
 )
 
-_DELIBERATE = "deliberate index"  # the kind that catalog_indexes gives what somebody added on purpose
+_DELIBERATE = "deliberate index"  # the kind that catalog_indexes gives to an index that somebody added on purpose
 
-# To print an expression the server takes ACCESS SHARE on the tables that it names, which blocks nothing but a migration
-# and waits for nothing but a migration. Giving up before deadlock_timeout (1 s) keeps either from becoming a deadlock.
-# The second setting, if it is on, puts quotes around every name.
+# To print an expression, the server locks the tables in it with ACCESS SHARE. That lock blocks only a migration, and
+# waits only for a migration; giving up before deadlock_timeout (1 s) rules out a deadlock with one.
+# quote_all_identifiers, where it is on, would put quotes around every name.
 _LOCAL_SETTINGS = "SET LOCAL lock_timeout = '500ms'; SET LOCAL quote_all_identifiers = off"
 
 _UNDO_SAVEPOINT = "ROLLBACK TO SAVEPOINT memory_guild_validate; RELEASE SAVEPOINT memory_guild_validate"
@@ -58,16 +58,16 @@ _UNDO_SAVEPOINT = "ROLLBACK TO SAVEPOINT memory_guild_validate; RELEASE SAVEPOIN
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One way in which the live catalog is not what the specification says.
+    """One difference between the live catalog and the specification.
 
     Attributes:
         problem: ``missing`` from the live schema, ``unexpected`` in it, or there but ``different``.
         kind: ``table``, ``column``, ``constraint``, ``index``, ``trigger``, ``rule``, ``row security``, ``policy``,
             ``function`` or ``grant``.
-        table: The table that it belongs to; empty for a function.
-        name: The object's name; the table's own for ``table`` and ``row security``, ``column order`` where the
-            columns of a table are in another order, privilege and grantee for a grant.
-        expected: The definition by the specification, much as ``psql`` prints it; None if unexpected.
+        table: The table that the object belongs to; empty for a function.
+        name: The object's name. For ``table`` and ``row security`` the name of the table, or ``column order`` if the
+            columns of a table are in another order; for a grant the privilege and the grantee.
+        expected: The definition in the specification, much as ``psql`` prints it; None if unexpected.
         found: The definition in the live schema; None if missing.
     """
 
@@ -80,12 +80,12 @@ class Difference:
 
 
 class DeliberateIndex(NamedTuple):
-    """An index that is not the specification's and was added on purpose; it is no difference.
+    """An index that somebody added to the specification's on purpose; it does not count as a difference.
 
     Attributes:
         table: The table that it belongs to.
         name: Its name.
-        definition: As ``psql`` prints it, with a note where an interrupted build has left it invalid.
+        definition: As ``psql`` prints it, with a note if an interrupted build left it invalid.
     """
 
     table: str
@@ -95,11 +95,11 @@ class DeliberateIndex(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the live catalog is beside the specification.
+    """The live catalog compared with the specification.
 
     Attributes:
-        differences: By table, kind and name; empty where the catalog is what the specification says.
-        deliberate_indexes: What was added on purpose, by table and name; no difference.
+        differences: Sorted by table, kind and name; empty if the catalog matches the specification.
+        deliberate_indexes: The indexes that were added on purpose, sorted by table and name.
     """
 
     differences: tuple[Difference, ...]
@@ -109,34 +109,34 @@ class Comparison:
 async def compare_catalog(connection: Connection, schema: str, *, additions: Sequence[str] = ()) -> Comparison:
     """Compare the five tables in ``schema`` with the specification.
 
-    Everything happens in a transaction that is rolled back (a savepoint, if the connection is in a transaction
-    already), also when the task is cancelled. The live tables are not read, only the catalog.
+    Everything runs in a transaction that is rolled back, even when the task is cancelled; in a savepoint if the
+    connection already is in a transaction. Only the catalog is read, not the live tables.
 
-    What an operator may add without a difference: other tables, functions of other names, and an index that is not
-    unique and whose comment starts with ``deliberate:``, which is listed apart. Grants are compared only where
+    These do not count as differences: other tables, functions with other names, and an index that is not unique and
+    whose comment starts with ``deliberate:``; such an index is listed separately. Grants are compared only if
     ``additions`` grant something.
 
     Args:
         connection: A connection whose role may create a schema.
-        schema: The live schema's name, unquoted. One that does not exist is one that lacks all tables.
-        additions: Scripts that ran after the specification, in order: triggers, functions, policies, grants. They run
-            with ``current_schema()`` being the scratch schema, and must not end the transaction.
+        schema: The live schema's name, unquoted. A schema that does not exist lacks all tables.
+        additions: Scripts that run after the specification, in order: triggers, functions, policies, grants. In them
+            ``current_schema()`` is the scratch schema. They must not end the transaction.
 
     Returns:
-        The differences, and the indexes that were added on purpose. What belongs to a missing table is not listed
-        again.
+        The differences, and the indexes that were added on purpose. For a missing table, its columns, constraints and
+        indexes are not listed as well.
 
     Raises:
-        SchemaError: The role may not look into ``schema``, create the scratch schema or run the additions, the server
-            is read-only, or a migration holds a lock on the tables.
+        SchemaError: The role may not use ``schema``, create the scratch schema or run the additions; or the server is
+            read-only; or a migration holds a lock on the tables.
     """
     refused = {
         READ_ONLY: lambda _: SchemaError(
-            "validate needs a scratch schema, which it rolls back, but this server or transaction is read-only; "
+            "validate creates a scratch schema and rolls it back, but this server or transaction is read-only; "
             "connect to the primary, or set default_transaction_read_only to off for this role"
         ),
         LOCK_NOT_AVAILABLE: lambda _: SchemaError(
-            f"the tables of schema {schema!r} are locked, probably by a migration; validate again when it has finished"
+            f"the tables in schema {schema!r} are locked, probably by a migration; validate again when it has finished"
         ),
     }
     with explained_errors(refused):
@@ -150,14 +150,14 @@ async def compare_catalog(connection: Connection, schema: str, *, additions: Seq
 
 @asynccontextmanager
 async def _rolled_back(connection: Connection) -> AsyncIterator[None]:
-    """Open a transaction or a savepoint and undo it, however the block ends.
+    """Open a transaction or a savepoint, and roll it back however the block ends.
 
-    ``connection.transaction()`` refuses to nest in a transaction that was begun with a plain BEGIN, and a
-    cancellation during its own BEGIN leaves that transaction open.
+    Not ``connection.transaction()``: it refuses to nest in a transaction that a plain BEGIN opened, and if the task is
+    cancelled during its own BEGIN, it leaves the transaction open.
     """
     nested = connection.is_in_transaction()
     if nested:
-        # Before the try: without the savepoint there is nothing to roll back to, and a savepoint alone does no harm.
+        # Before the try: if this fails, there is no savepoint to roll back to. A leftover savepoint does no harm.
         await connection.execute("SAVEPOINT memory_guild_validate")
     try:
         if not nested:
@@ -165,29 +165,28 @@ async def _rolled_back(connection: Connection) -> AsyncIterator[None]:
         yield
     finally:
         if not connection.is_closed():
-            # Shielded: a second cancellation may come while asyncpg still waits for the first one to reach the server.
+            # Shielded: the task may be cancelled again while asyncpg still sends the first cancellation to the server.
             await asyncio.shield(connection.execute(_UNDO_SAVEPOINT if nested else "ROLLBACK"))
 
 
 async def _both_catalogs(connection: Connection, schema: str, additions: Sequence[str]) -> tuple[Catalog, Catalog]:
-    """Return the specification's catalog, as it would read in ``schema``, and the catalog of ``schema``."""
+    """The specification's catalog, as it would read in ``schema``, and the catalog of ``schema``."""
     await connection.execute(_LOCAL_SETTINGS)
     scratch = f"memory_guild_validate_{secrets.token_hex(8)}"
     words = await connection.fetchrow(statement("schema/catalog_scratch"), scratch, schema)
     assert words is not None
     if words["lacks_usage"]:
-        # search_path passes over a schema that the role may not use, so every name would be printed with the schema.
+        # search_path skips a schema that the role may not use, so every name would be printed with its schema.
         raise SchemaError(
-            f"this role may not look into schema {schema!r}; have its owner run `{words['allow_usage']}`, "
+            f"this role may not use schema {schema!r}; let its owner run `{words['allow_usage']}`, "
             "or validate as the role that runs the migrations"
         )
     names = await _build(connection, scratch, words, additions)
 
     def as_in_live_schema(catalog: Catalog) -> Catalog:
-        # The one place where definitions are made to agree on the schema's name. Most are printed without it, because
-        # each schema is read with itself as search_path; function bodies and string constants hold it literally. Only
-        # the scratch schema's name is replaced: it is random, so nothing else can read like it, whereas a live name
-        # such as "public" may well occur in a word or a comment.
+        # Most definitions are printed without the schema, because each schema is read with itself as search_path. But
+        # function bodies and string constants contain its name. Only the scratch schema's name is replaced: it is
+        # random, so it cannot occur by chance. A live name such as "public" may well occur in a word or a comment.
         return {
             key: definition.replace(f"'{scratch}'", words["live_literal"]).replace(scratch, words["live_identifier"])
             for key, definition in catalog.items()
@@ -198,21 +197,21 @@ async def _both_catalogs(connection: Connection, schema: str, additions: Sequenc
         await connection.execute(row["statement"])
     restored = as_in_live_schema(await _read(connection, scratch, names, ["catalog_constraints"]))
     found = await _read(connection, schema, names)
-    # A database that was restored from a dump, or upgraded by pg_upgrade, is as good as the one it was made from.
+    # After a restore from a dump, or pg_upgrade, the server prints a CHECK as in `restored`; that is no difference.
     return expected, {key: expected[key] if restored.get(key) == text else text for key, text in found.items()}
 
 
 async def _build(connection: Connection, scratch: str, words: asyncpg.Record, additions: Sequence[str]) -> list[str]:
-    """Create the scratch schema and return the names of the tables, indexes and functions that are to be compared."""
+    """Create the scratch schema; the names of the tables, indexes and functions to compare."""
     may_not_create = SchemaError(
-        "validate needs a scratch schema, which it rolls back, and this role may not create one; have a DBA run "
+        "validate creates a scratch schema and rolls it back, but this role may not create a schema; let a DBA run "
         f"`{words['allow_create']}`, or validate as the role that runs the migrations"
     )
     with explained_errors({INSUFFICIENT_PRIVILEGE: lambda _: may_not_create}):
         await connection.execute(words["create_schema"])
     await _set_search_path(connection, scratch)
     await connection.execute(statement("schema/specification"))
-    # Read now: a table that the additions create is the package's own and none of the specification's.
+    # Before the additions run: a table that they create is the package's own, not the specification's.
     tables = await _names(connection, scratch, "table")
     with explained_errors({INSUFFICIENT_PRIVILEGE: _may_not_migrate}):
         for script in additions:
@@ -241,7 +240,7 @@ async def _read(connection: Connection, schema: str, names: list[str], queries: 
 
 
 async def _set_search_path(connection: Connection, schema: str) -> None:
-    # pg_temp comes first unless it is named: a temporary table would hide the table of the same name.
+    # pg_temp comes first unless it is named, and a temporary table would hide a table with the same name.
     await connection.execute("SELECT set_config('search_path', format('%I, pg_temp', $1::text), true)", schema)
 
 
@@ -258,7 +257,7 @@ def _differences(expected: Catalog, found: Catalog) -> Iterator[Difference]:
         )
         yield Difference(problem, kind, table, name, expected.get(key), found.get(key))
     for table in tables:
-        # Only the columns that both have: one that was dropped or added is a difference of its own already.
+        # Only the columns that both have: a dropped or added column already is a difference.
         orders = [_column_order(one, other, table) for one, other in ((expected, found), (found, expected))]
         if orders[0] != orders[1]:
             yield Difference("different", "table", table, "column order", orders[0], orders[1])

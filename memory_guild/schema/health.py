@@ -1,4 +1,4 @@
-"""The doctor: everything that decides whether this database works, and how to mend what does not."""
+"""The doctor: what decides whether this database works, and how to fix what does not."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from memory_guild.errors import MigrationsPendingError, RoleMissingError, Schema
 
 
 async def doctor(database_url: str | None = None, *, schema: str | None = None) -> list[Finding]:
-    """Everything that decides whether tenants are isolated here, and how to mend what is not.
+    """Check everything that isolates the tenants of this database; each finding says how to fix it.
 
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Returns:
+        What was checked, the migrations first; ``level`` is ``ok``, ``notice`` or ``broken``.
 
     Raises:
         ConnectionFailedError: The server cannot be used.
@@ -36,17 +39,17 @@ async def _migrations() -> Finding:
 
 
 async def _pooler() -> Finding:
-    """A pooler announces a process id of its own when a client connects."""
+    """Whether a pooler is in between: it reports a process id of its own to a client that connects."""
     async with client().dedicated_connection() as connection:
         direct = connection.get_server_pid() == await connection.fetchval("SELECT pg_backend_pid()")
     told = client().settings.pooler
     if direct and told:
-        return Finding("notice", "pooler", "MEMORY_GUILD_POOLER is set, but no pooler stands between", "unset it")
+        return Finding("notice", "pooler", "MEMORY_GUILD_POOLER is set, but there is no pooler", "unset it")
     if not direct and not told:
         return Finding(
             "broken",
             "pooler",
-            "a pooler stands between, and prepared statements may reach the wrong connection",
+            "connections go through a pooler, and prepared statements may reach the wrong one",
             "set MEMORY_GUILD_POOLER=1",
         )
-    return Finding("ok", "pooler", "none" if direct else "between, and MEMORY_GUILD_POOLER is set")
+    return Finding("ok", "pooler", "none" if direct else "there is one, and MEMORY_GUILD_POOLER is set")

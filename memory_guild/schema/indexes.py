@@ -1,12 +1,13 @@
-"""Indexes that an operator may add to the specification's own, each for a list that the specification has no index for.
+"""Optional indexes: each speeds up a list for which the specification has no index.
 
-They are built concurrently: agents keep reading and writing. Each costs every write a little, which is why nothing
-creates them by itself. Their comment begins with ``deliberate:``, so that ``validate`` tells them from a mistake.
+They are built with CREATE INDEX CONCURRENTLY, so agents keep reading and writing. Each makes every write a little
+slower, which is why nothing creates them by itself. Their comment begins with ``deliberate:``; by that ``validate``
+knows that they are no mistake.
 
-There is none on ``metadata``. Under row-level security an operator may look at rows before the policy has hidden the
-strangers' only if it is leakproof, and none of jsonb's is. EXPLAIN on PostgreSQL 15 to 18: with a GIN index of either
-class, ``metadata @> …`` in a tenant's scope goes without it, even with ``enable_seqscan = off``, while a superuser's
-same query uses it. The index would cost every write and serve no agent.
+There is no index on ``metadata``. Under row-level security, PostgreSQL uses an index for an operator only if the
+operator is leakproof: any other could see other tenants' rows before the policy hides them. No jsonb operator is
+leakproof. EXPLAIN on PostgreSQL 15 to 18: ``metadata @> …`` in a tenant's scope ignores a GIN index of either class,
+even with ``enable_seqscan = off``; a superuser's same query uses it. It would slow every write and help no agent.
 """
 
 from __future__ import annotations
@@ -49,15 +50,16 @@ Outcome: TypeAlias = Literal["created", "repaired", "marked", "kept", "dropped",
 
 @dataclass(frozen=True, slots=True)
 class OptionalIndex:
-    """An index that may be added, and what is missing until it is complete.
+    """An optional index, its state, and the statements that complete it.
 
     Attributes:
         name: Its name in the catalog.
-        purpose: The reads that it is for.
-        state: ``missing``; ``invalid``, left by a build or drop that was interrupted, or being built at this moment;
-            ``unmarked``, usable but without the comment that tells ``validate`` that it is wanted; ``valid``;
-            ``different``, where something else has the name.
-        statements: What :func:`create` would run, in order, each outside a transaction; empty where nothing is to do.
+        purpose: The reads that it speeds up.
+        state: ``missing``; ``invalid``: its build or drop was interrupted, or it is being built now; ``unmarked``:
+            valid, but without the comment that tells ``validate`` that it is wanted; ``valid``; ``different``:
+            something else has its name.
+        statements: What :func:`create` would run, in order, each outside a transaction; empty if there is nothing to
+            do.
         drop_statement: What :func:`drop` would run.
     """
 
@@ -73,8 +75,8 @@ class IndexChange(NamedTuple):
 
     Attributes:
         name: The index.
-        outcome: ``created``; ``repaired``, dropped and built again because it was invalid; ``marked`` with the comment
-            that it lacked; ``kept``, as nothing was to do; ``dropped``; ``absent``, as it was not there to be dropped.
+        outcome: ``created``; ``repaired``: dropped and built again because it was invalid; ``marked`` with the comment
+            that it lacked; ``kept``: there was nothing to do; ``dropped``; ``absent``: there was nothing to drop.
     """
 
     name: str
@@ -90,21 +92,21 @@ _CREATED: dict[State, Outcome] = {
 
 
 def _no_progress(change: IndexChange) -> None:
-    """Nobody asked to hear of it before the end."""
+    """The caller waits for the result."""
 
 
 async def recommend(
     database_url: str | None = None, *, schema: str | None = None, names: Collection[str] = ()
 ) -> list[OptionalIndex]:
-    """The indexes that may be added, their state and their statements; nothing is changed.
+    """List the optional indexes with their state and their statements; nothing is changed.
 
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
-        names: Which indexes; all of them where it is empty.
+        names: Which indexes; all of them if it is empty.
 
     Raises:
-        InvalidInputError: No index has one of the names.
+        InvalidInputError: There is no index of one of the names.
         MigrationsPendingError: The tables are missing, or older than this code.
         ConnectionFailedError: The server cannot be used.
     """
@@ -119,26 +121,26 @@ async def create(
     names: Collection[str] = (),
     progress: Callable[[IndexChange], None] = _no_progress,
 ) -> list[IndexChange]:
-    """Build the indexes that are missing, one after the other, while agents go on reading and writing.
+    """Build the missing indexes one after the other, while agents keep reading and writing.
 
-    What an interrupted build has left is dropped and built again. Safe to call from several processes at once: the
-    others wait, and find nothing left to do. A build waits for the transactions that are open when it begins.
+    An index that an interrupted build left invalid is dropped and built again. Several processes may call this at once:
+    one builds, the others wait and find nothing to do. A build waits for the transactions that are open when it starts.
 
     Args:
-        database_url: The server itself, no pooler; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the
+        database_url: The server itself, not a pooler; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the
             embedded one. The login must own the tables.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
-        names: Which indexes; all of them where it is empty.
-        progress: Called after each index: one build may take long, and the next may fail.
+        names: Which indexes; all of them if it is empty.
+        progress: Called after each index, because a build may take long and the next one may fail.
 
     Returns:
         What was done, index by index.
 
     Raises:
-        InvalidInputError: No index has one of the names; nothing was built.
+        InvalidInputError: There is no index of one of the names; nothing was built.
         SchemaError: Something else has one of the names, or the server is read-only; nothing was built.
         PermissionDeniedError: The login does not own the tables.
-        StatementCanceledError: Somebody canceled a build; call this again.
+        StatementCanceledError: Somebody canceled a build; call this again to repair it.
         SettingsError: ``MEMORY_GUILD_POOLER`` is set.
         MigrationsPendingError: The tables are missing, or older than this code.
         ConnectionFailedError: The server cannot be used.
@@ -160,7 +162,7 @@ async def drop(
     names: Collection[str] = (),
     progress: Callable[[IndexChange], None] = _no_progress,
 ) -> list[IndexChange]:
-    """Drop the indexes that are there, one after the other, while agents go on reading and writing.
+    """Drop the optional indexes one after the other, while agents keep reading and writing.
 
     Arguments and errors are those of :func:`create`.
 
@@ -178,7 +180,7 @@ async def drop(
 
 @asynccontextmanager
 async def _session(database_url: str | None, schema: str | None) -> AsyncIterator[Connection]:
-    # Not check_schema: it also asks whether the login may open scopes, which the tables' owner need not.
+    # Without check_schema: it also requires that the login may open scopes, and the owner of the tables need not.
     async with connect(database_url, schema=schema, check_schema=False):
         await check_migrations()
         async with client().dedicated_connection() as connection:
@@ -187,11 +189,11 @@ async def _session(database_url: str | None, schema: str | None) -> AsyncIterato
 
 @asynccontextmanager
 async def _alone(database_url: str | None, schema: str | None) -> AsyncIterator[Connection]:
-    """A session that no time limit stops, and the only one that builds or drops indexes in this schema."""
+    """A session without time limits, and the only one that builds or drops indexes in this schema."""
     if settings_for(database_url).pooler:
         raise SettingsError(
             "MEMORY_GUILD_POOLER",
-            "is set, but building an index needs a session of its own; unset it, and connect to the server itself",
+            "is set, but building an index needs a session of its own; unset it and connect to the server itself",
         )
     async with _session(database_url, schema) as connection:
         with translated_errors(_REFUSED):
@@ -207,7 +209,7 @@ async def _look(connection: Connection, names: Collection[str]) -> list[Optional
     indexes = [OptionalIndex(**{**row, "statements": tuple(row["statements"])}) for row in rows]
     known = [index.name for index in indexes]
     if unknown := [name for name in names if name not in known]:
-        raise InvalidInputError("names", f"no index is called {unknown[0]!r}; there are {', '.join(known)}")
+        raise InvalidInputError("names", f"there is no optional index {unknown[0]!r}; choose from {', '.join(known)}")
     return [index for index in indexes if not names or index.name in names]
 
 
@@ -215,17 +217,17 @@ async def _ours(connection: Connection, names: Collection[str]) -> list[Optional
     indexes = await _look(connection, names)
     for index in indexes:
         if index.state == "different":
-            raise SchemaError(f"something else has the name {index.name} in this schema; rename or drop it yourself")
+            raise SchemaError(f"something else in this schema is called {index.name}; rename or drop it")
     return indexes
 
 
 _REFUSED: Explanations = {
     INSUFFICIENT_PRIVILEGE: lambda error: PermissionDeniedError(
-        f"this login may not build or drop indexes here ({error.args[0]}); do it as the login that runs"
-        " `memory-guild upgrade`, which owns the tables, or let a DBA run the statements of `indexes recommend`"
+        f"this login may not build or drop indexes here ({error.args[0]}); use the login that runs `memory-guild"
+        " upgrade` and owns the tables, or let a DBA run the statements that `memory-guild indexes recommend` prints"
     ),
     QUERY_CANCELED: lambda _: StatementCanceledError(
-        "somebody canceled the statement; run it again, it repairs what an interrupted build has left"
+        "somebody canceled the statement; run this again to repair the index that it left invalid"
     ),
     READ_ONLY: lambda _: SchemaError("this server or login is read-only; connect to the primary"),
 }

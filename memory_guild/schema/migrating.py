@@ -1,4 +1,4 @@
-"""Upgrading the database to the code's migrations, through Aerich, one process at a time."""
+"""Upgrade the database to this version's migrations with Aerich, one process at a time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SECONDS_BETWEEN_ATTEMPTS = 0.1
 
 
 async def upgrade(database_url: str | None = None, *, schema: str | None = None) -> list[str]:
-    """Apply the migrations that the database lacks, each in a transaction of its own.
+    """Apply the migrations that the database lacks, each in its own transaction.
 
-    Safe to call from several processes at once: one applies them, the others wait and find nothing left to do.
+    Several processes may call this at once: one applies the migrations, the others wait and find nothing to do.
 
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
-        schema: The schema that holds the tables, created where it is missing; by default ``MEMORY_GUILD_SCHEMA``.
+        schema: The schema that holds the tables, created if it is missing; by default ``MEMORY_GUILD_SCHEMA``.
 
     Returns:
         The names of the migrations that this call applied, in order.
@@ -34,13 +34,13 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
         client().dedicated_connection() as lock,
         lock.transaction(),
     ):
-        # The lock's own connection: a migration that fails, or commits, must not let go of it.
+        # The lock has its own connection: a migration that commits or fails must not release it.
         await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
         while not await lock.fetchval(statement("schema/upgrade_lock")):  # noqa: ASYNC110 - another process ends it
             await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
         if unknown := [name for name in await applied_migrations() if name not in known_migrations()]:
             raise SchemaTooNewError(unknown)
-        from aerich import Command  # here: it takes as long to import as half of the package
+        from aerich import Command  # here: it takes a tenth of a second to import
 
         command = Command(
             settings_for(database_url, schema=schema).tortoise_config(), location=str(migrations_folder())

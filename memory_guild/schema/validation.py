@@ -1,4 +1,4 @@
-"""Validate the database that the settings name: its catalog against the specification and the migrations after it."""
+"""Validate the database that the settings name against the specification and the later migrations."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from memory_guild.schema.catalog import Comparison, compare_catalog
 
 
 async def validate(database_url: str | None = None, *, schema: str | None = None) -> Comparison:
-    """Compare the live catalog of the five tables with what the specification and the migrations make of it.
+    """Compare the live catalog of the five tables with what the specification and the migrations create.
 
-    Nothing is changed: the specification runs in a scratch schema of the same server, which is rolled back.
+    Nothing is changed: both run in a scratch schema of the same server, which is rolled back.
 
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
 
     Returns:
-        The differences, and the indexes that somebody added on purpose, such as with ``memory-guild indexes create``.
+        The differences, and the indexes that were added on purpose, as by ``memory-guild indexes create``.
 
     Raises:
         SchemaError: The login may not create the scratch schema.
         RoleMissingError: The server lacks the roles of the tenant scopes, and the login may not create them.
         ConnectionFailedError: The server cannot be used.
     """
+    # The first migration is the specification itself.
     additions = [await _upgrade_script(name) for name in known_migrations()[1:]]
     async with (
         connect(database_url, schema=schema, check_schema=False),
@@ -40,7 +41,7 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
 
 
 async def _upgrade_script(name: str) -> str:
-    """The SQL of a migration after the first, which is the specification itself; loaded as Aerich loads it."""
+    """The SQL of a migration, loaded as Aerich loads it."""
     from aerich.utils import import_py_file  # here: Aerich is slow to import
 
     migration = await asyncio.to_thread(import_py_file, migrations_folder() / "models" / name)

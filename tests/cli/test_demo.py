@@ -100,7 +100,7 @@ def test_a_python_without_topics_says_so(
     empty_database: str, small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(python_docs, "read", lambda: python_docs.Corpus(small.passages, small.references, False))
-    assert "docstrings only" in run()
+    assert "only docstrings are stored" in run()
 
 
 def test_a_forgotten_start(empty_database: str, small: python_docs.Corpus) -> None:

@@ -33,9 +33,9 @@ def run(*arguments: str, exit_code: int = 0) -> list[str]:
 
 def test_created_and_dropped() -> None:
     assert run("indexes", "create", AGENTS) == [f"{AGENTS}: created"]
-    assert run("indexes", "create") == [f"{TENANT}: created", f"{AGENTS}: was there already"]
+    assert run("indexes", "create") == [f"{TENANT}: created", f"{AGENTS}: existed already"]
     assert run("indexes", "drop", TENANT) == [f"{TENANT}: dropped"]
-    assert run("indexes", "drop") == [f"{TENANT}: was not there", f"{AGENTS}: dropped"]
+    assert run("indexes", "drop") == [f"{TENANT}: did not exist", f"{AGENTS}: dropped"]
 
 
 def test_recommended_as_a_script(migrated_database: str) -> None:
@@ -47,14 +47,14 @@ def test_recommended_as_a_script(migrated_database: str) -> None:
 
     script = run("indexes", "recommend")
     assert script[0].startswith(f"-- {TENANT}: the newest memories of a tenant")
-    assert script.count("-- not there") == 2
+    assert script.count("-- missing") == 2
     asyncio.run(run_each([line for line in script if line and not line.startswith("--")]))
 
     assert [line for line in run("indexes", "recommend") if not line.startswith(f"-- {TENANT}")] == [
-        "-- there and valid",
+        "-- valid",
         "",
         f"-- {AGENTS}: the newest memories of one agent of a tenant, page by page",
-        "-- there and valid",
+        "-- valid",
         "",
     ]
     assert len(run("indexes", "recommend", AGENTS)) == 3
@@ -67,18 +67,18 @@ def test_a_broken_one_is_recommended_for_repair_and_repaired(migrated_database: 
     asyncio.run(run_statement(migrated_database, f"COMMENT ON INDEX {AGENTS} IS NULL"))
 
     script = run("indexes", "recommend")
-    assert script[1] == "-- there, but invalid: its build is under way or was interrupted"
+    assert script[1] == "-- invalid: it is being built, or its build was interrupted"
     assert script[2] == f"DROP INDEX CONCURRENTLY IF EXISTS public.{TENANT};"
-    assert "-- there and valid, but `memory-guild validate` does not know that it is wanted" in script
+    assert "-- valid, but without the comment that tells `memory-guild validate` that it is wanted" in script
     assert run("indexes", "create") == [
-        f"{TENANT}: built again: an interrupted build had left it invalid",
-        f"{AGENTS}: was there already, and is now marked as wanted",
+        f"{TENANT}: built again, because an interrupted build had left it invalid",
+        f"{AGENTS}: existed already; now marked as wanted",
     ]
 
 
 def test_an_unknown_name_is_refused() -> None:
     for command in ("recommend", "create", "drop"):
-        with pytest.raises(InvalidInputError, match="no index is called 'elsewhere'"):
+        with pytest.raises(InvalidInputError, match="there is no optional index 'elsewhere'"):
             run("indexes", command, "elsewhere")
 
 
@@ -86,7 +86,7 @@ def test_validate_lists_them_beside_the_differences(migrated_database: str) -> N
     run("indexes", "create")
     listed = [f"added on purpose: {definition}" for definition in DEFINITIONS.values()]
 
-    assert run("validate") == ["the database is what the specification says, and more was added on purpose", *listed]
+    assert run("validate") == ["the database matches the specification; indexes were added on purpose", *listed]
     assert json.loads("".join(run("validate", "--json"))) == []
 
     asyncio.run(run_statement(migrated_database, "DROP INDEX idx_memory_hash"))

@@ -36,11 +36,11 @@ def migrated_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str
 def test_upgrade_names_what_it_applies_and_then_has_nothing_to_do(empty_database: str) -> None:
     assert run("upgrade").splitlines() == [f"applied {name}" for name in known_migrations()]
     assert run("upgrade") == "nothing to do: the database has every migration\n"
-    assert run("validate") == "the database is exactly what the specification says\n"
+    assert run("validate") == "the database matches the specification exactly\n"
 
 
 def test_validate_of_a_pristine_database(migrated_database: str) -> None:
-    assert run("validate") == "the database is exactly what the specification says\n"
+    assert run("validate") == "the database matches the specification exactly\n"
     assert json.loads(run("validate", "--json")) == []
 
 

@@ -101,7 +101,7 @@ def test_looking_and_stopping_create_nothing(place: Path) -> None:
 @pytest.mark.parametrize(("existing", "other"), [(16, 18), (18, 16)])
 def test_the_version_of_the_data_wins(copy_of: Callable[[int], Path], existing: int, other: int) -> None:
     folder = copy_of(existing)
-    with pytest.raises(EmbeddedServerError, match=f"holds the data of PostgreSQL {existing}, not {other}"):
+    with pytest.raises(EmbeddedServerError, match=f"contains the data of PostgreSQL {existing}, not {other}"):
         embedded.attach(folder, other, options=FAST)
     server = embedded.attach(folder, options=FAST)
     assert server.version == existing
@@ -169,7 +169,7 @@ def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(place: Path) -> None:
     (place / "file").touch()
-    with pytest.raises(EmbeddedServerError, match="holds other files"):
+    with pytest.raises(EmbeddedServerError, match="contains other files"):
         embedded.attach(place)
     assert [entry.name for entry in place.iterdir()] == ["file"]
     with pytest.raises(EmbeddedServerError, match="is not a folder"):

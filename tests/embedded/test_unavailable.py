@@ -83,7 +83,7 @@ def test_a_system_account_that_cannot_be_created(monkeypatch: pytest.MonkeyPatch
 
 def test_an_interpreter_that_cannot_be_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(sys, "executable", "")
-    with pytest.raises(EmbeddedServerError, match=r"sys\.executable names none"):
+    with pytest.raises(EmbeddedServerError, match=r"sys\.executable names no interpreter"):
         embedded.attach(folder, options=FAST)
 
 

@@ -128,7 +128,7 @@ async def test_what_else_has_the_name_is_left_alone(database_url: str, connectio
     await connection.execute(taken)
 
     for change in (indexes.create, indexes.drop):
-        with pytest.raises(SchemaError, match=f"something else has the name {AGENTS}"):
+        with pytest.raises(SchemaError, match=f"something else in this schema is called {AGENTS}"):
             await change(database_url)
 
     assert await states(database_url) == ["missing", "different"]

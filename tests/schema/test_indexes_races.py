@@ -79,7 +79,7 @@ async def test_what_an_interrupted_build_has_left_is_repaired(database_url: str,
 @pytest.mark.parametrize(
     ("interrupt", "error", "message"),
     [
-        ("pg_cancel_backend", StatementCanceledError, "somebody canceled the statement; run it again"),
+        ("pg_cancel_backend", StatementCanceledError, "somebody canceled the statement; run this again"),
         ("pg_terminate_backend", ServerUnreachableError, "ended the connection"),
     ],
 )
