@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,12 +19,12 @@ from tortoise import Model
 from tortoise.backends.asyncpg.executor import AsyncpgExecutor
 from tortoise.queryset import QuerySet
 
-from memory_guild import embedded
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import GuildClient, GuildTransaction
 from memory_guild.database.scope import TenantManager, TenantRouter, surrounding_scope
 from memory_guild.schema.migrating import upgrade
 from tests.databases import SpareDatabases, copied_database, new_database, with_database
+from tests.servers import private_server
 
 pytest_plugins = ["tests.tenancy.plugin"]
 
@@ -41,13 +39,6 @@ ONCE_IS_ENOUGH = (
     "test_wheel.py",
 )
 """What these test does not depend on the server's version: they are marked ``any_server``."""
-
-FAST_BUT_NOT_DURABLE = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_connections": "300",
-}
 
 
 LONG = (
@@ -101,14 +92,8 @@ def server_url() -> Iterator[str]:
     if url := os.environ.get("MEMORY_GUILD_TEST_DATABASE_URL"):
         yield url
         return
-    folder = Path(tempfile.mkdtemp(prefix="mg-"))
-    folder.chmod(0o711)  # a server started by root runs as another user, who must get through
-    version = int(os.environ.get("MEMORY_GUILD_TEST_EMBEDDED_VERSION", "0")) or None
-    server = embedded.attach(folder / "pg", version, options=FAST_BUT_NOT_DURABLE)
-    yield server.url
-    server.detach()
-    embedded.stop(folder / "pg")
-    shutil.rmtree(folder)
+    with private_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from typer.testing import CliRunner
 
 from memory_guild import embedded
 from memory_guild.cli import app
+from tests.servers import server_folder
 
 RUNNER = CliRunner()
 
@@ -22,12 +21,10 @@ RUNNER = CliRunner()
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the commands keep their server; short, and open to the account that a server of root's runs as."""
-    base = Path(tempfile.mkdtemp(prefix="mg-"))
-    base.chmod(0o711)
-    monkeypatch.setenv("MEMORY_GUILD_EMBEDDED_FOLDER", str(base / "pg"))
-    yield base / "pg"
-    embedded.stop(base / "pg")
-    shutil.rmtree(base)
+    with server_folder() as base:
+        monkeypatch.setenv("MEMORY_GUILD_EMBEDDED_FOLDER", str(base / "pg"))
+        yield base / "pg"
+        embedded.stop(base / "pg")
 
 
 def run(*arguments: str, exit_code: int = 0) -> str:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import shutil
 import string
-import tempfile
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import asyncpg
 import pytest
 from tortoise import Tortoise
 
-from memory_guild import embedded, settings
+from memory_guild import settings
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
 from memory_guild.errors import AuthenticationError
 from memory_guild.models import MemoryRecord
-from tests.conftest import FAST_BUT_NOT_DURABLE
+from tests.servers import private_server, server_folder
 
 pytestmark = pytest.mark.usefixtures("below_the_scopes")
 
@@ -32,18 +28,12 @@ RULES = "local all postgres trust\nlocal all all scram-sha-256\n"
 @pytest.fixture(scope="module")
 def password_server_url() -> Iterator[str]:
     """A private server that asks everybody but ``postgres`` for a password, whatever the server under test does."""
-    folder = Path(tempfile.mkdtemp(prefix="mg-"))
-    folder.chmod(0o711)
-    rules = folder / "rules.conf"
-    rules.write_text(RULES)
-    rules.chmod(0o644)
-    version = int(os.environ.get("MEMORY_GUILD_TEST_EMBEDDED_VERSION", "0")) or None
-    options = {**FAST_BUT_NOT_DURABLE, "hba_file": str(rules)}
-    server = embedded.attach(folder / "pg", version, options=options)
-    yield server.url
-    server.detach()
-    embedded.stop(folder / "pg")
-    shutil.rmtree(folder)
+    with server_folder() as folder:
+        rules = folder / "rules.conf"
+        rules.write_text(RULES)
+        rules.chmod(0o644)
+        with private_server({"hba_file": str(rules)}) as url:
+            yield url
 
 
 async def role_with(password: str, server_url: str) -> str:

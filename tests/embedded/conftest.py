@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,23 +11,22 @@ import pytest
 from memory_guild import embedded
 from tests.embedded.child import FAST
 from tests.embedded.processes import stops
+from tests.servers import server_folder
 
 
 @pytest.fixture(scope="session")
 def prepared() -> Iterator[Callable[[int], Path]]:
     """The folder of a stopped server of a version, made when it is first asked for."""
-    base = Path(tempfile.mkdtemp(prefix="mg-"))
-    base.chmod(0o711)
+    with server_folder() as base:
 
-    def prepare(version: int) -> Path:
-        folder = base / str(version)
-        if not folder.exists():
-            embedded.attach(folder, version, options=FAST).detach()
-            assert stops(folder)
-        return folder
+        def prepare(version: int) -> Path:
+            folder = base / str(version)
+            if not folder.exists():
+                embedded.attach(folder, version, options=FAST).detach()
+                assert stops(folder)
+            return folder
 
-    yield prepare
-    shutil.rmtree(base)
+        yield prepare
 
 
 @pytest.fixture
@@ -45,13 +42,11 @@ def folder(prepared: Callable[[int], Path]) -> Iterator[Path]:
 @pytest.fixture
 def place() -> Iterator[Path]:
     """An empty folder that all users can get through, as /var/lib is; the servers in it are stopped afterwards."""
-    base = Path(tempfile.mkdtemp(prefix="mg-"))
-    base.chmod(0o711)
-    yield base
-    for lock in base.glob("**/start.lock"):
-        if lock.parent.stat().st_uid == base.stat().st_uid:
-            embedded.stop(lock.parent)
-    shutil.rmtree(base)
+    with server_folder() as base:
+        yield base
+        for lock in base.glob("**/start.lock"):
+            if lock.parent.stat().st_uid == base.stat().st_uid:
+                embedded.stop(lock.parent)
 
 
 @pytest.fixture

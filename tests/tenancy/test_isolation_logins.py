@@ -16,8 +16,8 @@ from memory_guild.schema.health import doctor
 from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import admin_scope, tenant_scope
 from tests.databases import run_statement, with_database
+from tests.servers import private_server
 from tests.tenancy.logins import AGENT, MAINTAINER, connected, login, owner, user_of
-from tests.tenancy.private_server import private_server
 
 
 async def _broken(url: str) -> list[Finding]:
