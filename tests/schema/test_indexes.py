@@ -69,7 +69,7 @@ async def test_validate_lists_apart_only_what_is_no_difference(database_url: str
 
 async def test_names_choose(database_url: str) -> None:
     assert [index.name for index in await indexes.recommend(database_url, names=[AGENTS])] == [AGENTS]
-    with pytest.raises(InvalidInputError, match=f"'elsewhere'; there are {TENANT}, {AGENTS}"):
+    with pytest.raises(InvalidInputError, match=f"'elsewhere'; choose from {TENANT}, {AGENTS}"):
         await indexes.create(database_url, names=[AGENTS, "elsewhere"])
     assert await states(database_url) == ["missing", "missing"]
 
@@ -140,9 +140,7 @@ async def test_what_else_has_the_name_is_left_alone(database_url: str, connectio
 
 async def test_an_agents_login_may_look_but_not_build(database_url: str) -> None:
     async with login(database_url, AGENT) as url:
-        with pytest.raises(
-            PermissionDeniedError, match=r"must be owner.*`memory-guild upgrade`, which owns the tables"
-        ):
+        with pytest.raises(PermissionDeniedError, match=r"must be owner.*`memory-guild upgrade` and owns the tables"):
             await indexes.create(url)
         assert await states(url) == ["missing", "missing"]
         await indexes.create(database_url)
