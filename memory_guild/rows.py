@@ -1,7 +1,7 @@
-"""Rows of a fixed statement as models: the one mechanism behind the verbs.
+"""Rows of a fixed statement as models: every verb that returns models makes them here.
 
-:func:`models_from` makes the models of rows that a queryset would make of them, without the queryset's detours: the
-driver has decoded the columns already, only JSON and enums are left to convert.
+The models are those that a queryset would return. Making them here is faster: the driver has decoded the columns, and
+only JSON and enums are left to convert.
 """
 
 from __future__ import annotations
@@ -19,23 +19,29 @@ from memory_guild.values.fields import ChoiceField, JsonObjectField
 _Model = TypeVar("_Model", bound=StrictModel)
 
 
-def models_from(model: type[_Model], rows: Sequence[asyncpg.Record], others: int = 0) -> list[_Model]:
-    """The models of rows, in the rows' order: every column as the driver gives it, but for JSON and enums.
+def models_from(model: type[_Model], rows: Sequence[asyncpg.Record]) -> list[_Model]:
+    """The models of rows, in the rows' order.
+
+    A row may have more columns than the model: columns of the statement's own before them, and behind them those that
+    a later migration has added to the table. The model's columns stand together and begin with its primary key.
 
     Args:
         model: The model.
         rows: The rows of one statement.
-        others: How many columns come before the model's.
 
-    Source: ``tortoise.Model._init_from_db``, whose instances are equal to these in every attribute.
+    Source: ``tortoise.Model._init_from_db``. Its instances are equal to these in every attribute.
     """
-    columns = list(rows[0].keys())[others:] if rows else []
-    conversions = _conversions(model)
+    if not rows:
+        return []
+    names = list(rows[0].keys())
+    first = names.index(model._meta.db_pk_column)
+    last = first + len(model._meta.db_fields)
+    columns, conversions = names[first:last], _conversions(model)
     models = []
-    for row in rows:  # There may be thousands: what can be written here is not called.
+    for row in rows:  # There may be thousands of rows, so the loop calls as little as possible.
         instance = model.__new__(model)
         attributes = instance.__dict__
-        attributes.update(zip(columns, row[others:], strict=True))
+        attributes.update(zip(columns, row[first:last], strict=True))
         for column, convert in conversions:
             if (value := attributes[column]) is not None:
                 attributes[column] = convert(value)
@@ -47,17 +53,19 @@ def models_from(model: type[_Model], rows: Sequence[asyncpg.Record], others: int
     return models
 
 
-def model_from(model: type[_Model], row: asyncpg.Record, others: int = 0) -> _Model:
+def model_from(model: type[_Model], row: asyncpg.Record) -> _Model:
     """The model of a row, see :func:`models_from`."""
-    return models_from(model, [row], others)[0]
+    return models_from(model, [row])[0]
 
 
-def memories_from(rows: Sequence[asyncpg.Record], others: int = 0) -> list[MemoryRecord]:
+def memories_from(rows: Sequence[asyncpg.Record]) -> list[MemoryRecord]:
     """The memories of rows, see :func:`models_from`."""
-    return models_from(MemoryRecord, rows, others)
+    return models_from(MemoryRecord, rows)
 
 
-_decode = json.JSONDecoder().raw_decode  # json.loads would look for an encoding, and for what may follow
+_decode = (
+    json.JSONDecoder().raw_decode
+)  # json.loads also looks for an encoding and for trailing text
 
 
 def _read_json(text: str) -> Any:

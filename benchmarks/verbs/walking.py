@@ -21,9 +21,6 @@ _ONLY_IDS = "raw asyncpg, ids only"
 _MODELS = "raw asyncpg, then models"
 """The statement by hand, and the models of its rows without paths and steps: what a verb as fast as it would take."""
 
-_OTHER_COLUMNS = 3
-"""How many columns the rows by hand have before the memory's: depth, parent, confidence."""
-
 
 @dataclass(frozen=True)
 class _Walk:
@@ -74,7 +71,7 @@ async def _verb(walk: _Walk, peers: Opened, direction: str, warm_up: int) -> Tim
 
     async def hop_models(number: int) -> object:
         rows = await by_hand.hops(walk.tenant.tenant_id, walk.starts[number], direction, _LIMIT)
-        return memories_from(rows, _OTHER_COLUMNS)
+        return memories_from(rows)
 
     all_sides = sides(peers.all, hops)
     all_sides |= {_ONLY_IDS: Side(timed(hop_ids), by_hand.context), _MODELS: Side(timed(hop_models), by_hand.context)}

@@ -52,13 +52,10 @@ async def neighbors(
     )
     edges = models_from(MemoryRelationship, rows)
     memories = await _memories_at(edges)
-    neighbor_ids = (
-        edge.target_memory_id if edge.source_memory_id == memory_id else edge.source_memory_id for edge in edges
-    )
     return [
-        Neighbor(memories[neighbor_id], edge)
-        for neighbor_id, edge in zip(neighbor_ids, edges, strict=True)
-        if neighbor_id in memories
+        Neighbor(memories[row["neighbor_id"]], edge)
+        for row, edge in zip(rows, edges, strict=True)
+        if row["neighbor_id"] in memories
     ]
 
 

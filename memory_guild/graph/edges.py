@@ -86,7 +86,7 @@ async def relate(
     current_tenant()
     for _ in range(ATTEMPTS):
         if (row := await _RELATE.fetch_row(*key, confidence, increase)) is not None:
-            return Related(model_from(MemoryRelationship, row, 1), row["created"])
+            return Related(model_from(MemoryRelationship, row), row["created"])
     raise TransactionConflictError("the edge is stored and deleted by others all the time; run the scope again")
 
 

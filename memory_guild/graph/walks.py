@@ -30,14 +30,11 @@ from memory_guild.types import Direction
 
 MAX_HOPS = 100
 
-STEP_COLUMNS = 5
-"""How many columns the rows of the walk have before the memory's: depth, whether it was cut, the ids of the memory and
-of its parent, confidence."""
-
 _TRAVERSE = Statement("graph/traverse_memories")
 _EDGES_AMONG = Statement("graph/edges_among_memories")
 
 _depth = itemgetter("step_depth")
+_step = itemgetter("step_depth", "step_memory_id", "step_parent_id", "step_confidence")
 
 
 async def traverse(
@@ -71,7 +68,7 @@ async def traverse(
     paths: dict[bytes, tuple[UUID, ...]] = {}  # by bytes, whose hash is cheap: a UUID's takes a microsecond
     steps = []
     for row, memory in zip(rows, await walked_memories(rows), strict=True):
-        depth, _, memory_id, parent_id, confidence = row[:STEP_COLUMNS]
+        depth, memory_id, parent_id, confidence = _step(row)
         path_here = (memory_id,) if parent_id is None else (*paths[parent_id.bytes], memory_id)
         paths[memory_id.bytes] = path_here
         if depth > 0 and memory is not None:
@@ -209,9 +206,8 @@ async def walked_memories(rows: list[asyncpg.Record]) -> list[MemoryRecord | Non
     """The memories of the rows of a walk; None for one that was deleted or forgotten before it was read."""
     long = [row["step_memory_id"] for row in rows if row["memory_id"] is None]
     if not long:
-        return list(memories_from(rows, STEP_COLUMNS))
+        return list(memories_from(rows))
     found = await live_memories(long)
     return [
-        found.get(row["step_memory_id"]) if row["memory_id"] is None else model_from(MemoryRecord, row, STEP_COLUMNS)
-        for row in rows
+        found.get(row["step_memory_id"]) if row["memory_id"] is None else model_from(MemoryRecord, row) for row in rows
     ]

@@ -82,13 +82,12 @@ async def remember(
             break
     else:
         raise TransactionConflictError("other transactions keep storing and deleting this memory; run the scope again")
-    outcome, same_text = row[:2]
-    memory = model_from(MemoryRecord, row, 2)
-    if not same_text:
+    memory = model_from(MemoryRecord, row)
+    if not row["same_text"]:
         raise HashCollisionError(draft.agent_id, draft.content_hash)
     if memory.is_deleted and on_forgotten == "raise":
         raise ForgottenMemoryError(memory.memory_id)
-    return Remembered(memory, StoreOutcome(outcome))
+    return Remembered(memory, StoreOutcome(row["outcome"]))
 
 
 async def remember_many(

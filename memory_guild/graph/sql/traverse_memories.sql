@@ -1,14 +1,15 @@
--- Walks from the memories $2 of tenant $1 up to $3 hops along edges, forwards if $4, backwards if $5, of the types $6
--- (NULL: all) and with a confidence of at least $7 (NULL: any; where nobody said, it counts as 1). Each memory comes
--- once, at its smallest depth, by the path with the highest product of confidences; forgotten ones are not walked
--- through. At most $8 memories are reached; with $9 the walk ends where it meets that memory, whatever else the level
--- has, and the rows have no columns of the memories. Neither have those of memories with long texts, which would be
--- copied from level to level. ROW: the name of the table would stand for the whole row with its texts, wanted or not.
--- A level is one row of arrays, so that what was seen is known as a whole and no level is walked twice. Its memories
--- are sent while the next one is walked, which sorting would prevent: the order of the levels is what the caller sorts
--- by. One that was cut and has no memories is a row without one.
--- OFFSET 0: memories are looked up one by one. The planner, who does not know how few there are, might read the whole
--- table.
+-- Walks from the memories $2 of tenant $1 up to $3 hops along edges: forwards if $4, backwards if $5, of the types $6
+-- (NULL: all), with a confidence of at least $7 (NULL: any; an unspecified one counts as 1). Returns each memory once,
+-- at its smallest depth, by the path with the highest product of confidences. Forgotten memories are skipped. At most
+-- $8 memories are reached. With $9, the walk ends at the level that has that memory, even if the level is cut, and the
+-- rows have no columns of the memories.
+-- Rows of memories with long texts have none either: these would be copied from level to level.
+-- A level is one row of arrays, so that a level knows all that was seen before, and none is walked twice. The client
+-- sorts by depth: without ORDER BY, a level is sent while the next one is walked. A level that was cut and is empty is
+-- a row without a memory.
+-- OFFSET 0: memories are looked up one by one. The planner cannot know how few there are, and might read the table.
+-- stored::memory_records: the columns of a subquery, put together only where CASE wants them. The name of the table
+-- would be the whole row, which PostgreSQL reads below the policy, long texts included.
 WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen_ids, is_cut) AS (
     SELECT
         0,
@@ -23,20 +24,9 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
             memory_id,
             CASE
                 WHEN $9::uuid IS NULL AND pg_column_size(content_text) + COALESCE(pg_column_size(metadata), 0) < 4000
-                    THEN
-                        ROW(
-                            memory_id,
-                            agent_id,
-                            tenant_id,
-                            source_type,
-                            content_text,
-                            content_hash,
-                            metadata,
-                            created_at,
-                            updated_at,
-                        is_deleted, deleted_at)::memory_records
+                    THEN stored::memory_records
             END AS memory
-        FROM memory_records
+        FROM (SELECT * FROM memory_records) AS stored
         WHERE memory_id = ANY ($2::uuid[]) AND tenant_id = $1::varchar AND is_deleted IS NOT TRUE
         ORDER BY memory_id
     ) AS start
@@ -56,11 +46,11 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
     CROSS JOIN LATERAL (SELECT $8::int + cardinality($2) - cardinality(level.seen_ids) AS remaining) AS budget
     CROSS JOIN LATERAL (
         WITH edge AS MATERIALIZED (
-            -- A hub may have more edges than anyone wants to look at: a multiple of the budget is enough.
+            -- A hub can have very many edges: a multiple of the limit is enough.
             SELECT
                 ends.memory_id,
                 origin.memory_id AS parent_id,
-                -- A product too small for a float is an error to PostgreSQL; here it is 0.
+                -- PostgreSQL raises an error when a product is too small for a float; here it is 0.
                 CASE
                     WHEN origin.confidence < 5e-324 / NULLIF(ends.confidence, 0) THEN 0
                     ELSE origin.confidence * ends.confidence
@@ -97,20 +87,9 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
                 SELECT
                     CASE
                         WHEN $9 IS NULL AND pg_column_size(content_text) + COALESCE(pg_column_size(metadata), 0) < 4000
-                            THEN
-                                ROW(
-                                    memory_id,
-                                    agent_id,
-                                    tenant_id,
-                                    source_type,
-                                    content_text,
-                                    content_hash,
-                                    metadata,
-                                    created_at,
-                                    updated_at,
-                                is_deleted, deleted_at)::memory_records
+                            THEN stored::memory_records
                     END AS memory
-                FROM memory_records
+                FROM (SELECT * FROM memory_records) AS stored
                 WHERE memory_id = unseen.memory_id AND tenant_id = $1 AND is_deleted IS NOT TRUE
                 OFFSET 0
             ) AS live
@@ -118,7 +97,7 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
             LIMIT budget.remaining + 1
         )
 
-        -- In the order of what is reached: the surest first, so that what exceeds the budget is the least sure.
+        -- In the order of reached, highest confidence first: what exceeds the budget is the least sure.
         SELECT
             array_agg(memory_id) AS memory_ids,
             array_agg(parent_id) AS parent_ids,
