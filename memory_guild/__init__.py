@@ -7,8 +7,8 @@ operators do is in a namespace (``guild.schema.validate``).
 from memory_guild import schema
 from memory_guild.database.connecting import connect
 from memory_guild.errors import MemoryGuildError
-from memory_guild.graph.adjacency import contradictions, neighbors
 from memory_guild.graph.edges import relate, relate_many, unrelate
+from memory_guild.graph.neighbors import contradictions, neighbors
 from memory_guild.graph.versions import as_of, supersede
 from memory_guild.graph.walks import path, subgraph, traverse
 from memory_guild.memories.changing import update

@@ -63,9 +63,7 @@ def memories_from(rows: Sequence[asyncpg.Record]) -> list[MemoryRecord]:
     return models_from(MemoryRecord, rows)
 
 
-_decode = (
-    json.JSONDecoder().raw_decode
-)  # json.loads also looks for an encoding and for trailing text
+_decode = json.JSONDecoder().raw_decode  # json.loads also looks for an encoding and for trailing text
 
 
 def _read_json(text: str) -> Any:

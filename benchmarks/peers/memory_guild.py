@@ -13,9 +13,9 @@ from benchmarks.contexts import OpenScope, open_context
 from benchmarks.peers import HOPS, NEWEST, Item
 from memory_guild import MemoryRecord, find, get, remember, remember_many, tenant_scope, traverse
 from memory_guild.database.connecting import settings_for
-from memory_guild.graph.follow import Follow
-from memory_guild.graph.results import Step
-from memory_guild.graph.walks import walk
+from memory_guild.graph.conditions import EdgeConditions
+from memory_guild.graph.walking import walk
+from memory_guild.graph.walks import Step
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.storing import Remembered
 
@@ -56,7 +56,7 @@ class MemoryGuildPeer(OpenScope):
 
     async def hop_rows(self, tenant_id: str, start: UUID, direction: str, limit: int) -> Sequence[asyncpg.Record]:
         """Run that walk's statement, and leave its rows as the driver gives them."""
-        return (await walk([start], HOPS, Follow.checked(direction, None, None), limit)).rows
+        return (await walk([start], HOPS, EdgeConditions.checked(direction, None, None), limit)).rows
 
     async def hops(self, tenant_id: str, start: UUID, direction: str, limit: int) -> Sequence[Step]:
         """Read the memories up to three hops from one."""

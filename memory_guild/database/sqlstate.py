@@ -162,7 +162,7 @@ def _check_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
     if constraint == "no_self_reference":
         return SelfReferenceError(
             "target_memory_id",
-            "is the source itself; an edge joins two memories",
+            "must not be the source; an edge connects two memories",
             constraint=constraint,
             table=error.table_name,
         )

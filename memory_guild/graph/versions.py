@@ -1,4 +1,4 @@
-"""The history of memories: a new version beside the old one, and what was known at some moment."""
+"""Versions of memories: a new version beside the old one, and the memories as of some moment."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ async def supersede(
     source_type: SourceType | str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Remembered:
-    """Remember a new version of a memory, with an edge that says that it follows the old one.
+    """Remember a new version of a memory, and relate it to the old one: it ``follows`` it.
 
-    The old version stays as it is. Both happen, or neither.
+    The old version stays as it is. Both statements succeed, or neither.
 
     Args:
-        old: The version that is out of date; it must be live.
-        new_text: The new version's text; it belongs to the same agent.
-        source_type: Where it comes from; by default from where the old one does.
-        metadata: Its metadata; by default the old one's.
+        old: The version that is out of date. It must not be forgotten.
+        new_text: The text of the new version, which belongs to the same agent.
+        source_type: Where it comes from; by default the old version's source type.
+        metadata: By default the old version's metadata.
 
     Returns:
-        The new version; it may have been there before, see :func:`memory_guild.remember`.
+        The new version. It may have existed before, see :func:`memory_guild.remember`.
 
     Raises:
-        MemoryNotFoundError: This tenant has no such memory, or it is forgotten.
-        InvalidInputError: The text is the old one's, or cannot be stored.
+        MemoryNotFoundError: The memory does not exist in this tenant, or it is forgotten.
+        InvalidInputError: The text is the old version's, or cannot be stored.
     """
     async with tenant_scope(current_tenant()):
         before = await get(old)
         if new_text == before.content_text:
-            raise InvalidInputError("new_text", "is the text that the memory has already")
+            raise InvalidInputError("new_text", "is the text of the old version")
         remembered = await remember(
             new_text,
             source_type=before.source_type if source_type is None else source_type,
@@ -59,14 +59,14 @@ async def supersede(
 
 
 def as_of(moment: datetime) -> QuerySet[MemoryRecord]:
-    """The memories that were live at some moment, as a queryset: filter, order and count it further.
+    """The memories that were live at some moment, as a queryset to filter, order and count.
 
-    A memory that was forgotten and has come back since counts as never forgotten, and a text that was changed in place
-    is the new one: ``supersede`` keeps versions. Times are those of the statements, which others see from the end of
-    their scopes on.
+    A memory that was forgotten at that moment and restored later is included. If ``update`` changed a text, it is the
+    new text; ``supersede`` keeps the old one. The times are those of the statements. Others see what a statement did
+    when its scope has been committed.
 
     Args:
-        moment: When; an aware datetime.
+        moment: An aware datetime.
 
     Raises:
         InvalidInputError: The datetime is naive.

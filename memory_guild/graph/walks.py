@@ -1,40 +1,83 @@
-"""Walks of several hops along edges: what can be reached, the surest path, a piece to draw.
+"""Walks along edges, of several hops: what a memory leads to, the shortest path, the graph around some memories.
 
-Forgotten memories are neither returned nor walked through. A missing confidence counts as 1.
+Walks skip forgotten memories. An unspecified confidence counts as 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
-
 from memory_guild.database.statements import Statement
-from memory_guild.errors import InvalidInputError, MemoryNotFoundError, SearchLimitError
-from memory_guild.graph.follow import Follow, Types
-from memory_guild.graph.results import Path, Step, Subgraph, Traversal
-from memory_guild.memories.arguments import (
-    MemoryArgument,
-    check_whole_number,
-    current_tenant,
-    memory_id_of,
-    memory_ids_of,
-)
+from memory_guild.errors import InvalidInputError, SearchLimitError
+from memory_guild.graph.conditions import EdgeConditions, Types
+from memory_guild.graph.walking import walk
+from memory_guild.memories.arguments import MemoryArgument, memory_id_of, memory_ids_of
 from memory_guild.memories.reading import live_memories
 from memory_guild.models import MemoryRecord, MemoryRelationship
-from memory_guild.rows import memories_from, model_from, models_from
+from memory_guild.rows import models_from
 from memory_guild.types import Direction
 
-MAX_HOPS = 100
-
-_TRAVERSE = Statement("graph/traverse_memories")
 _EDGES_AMONG = Statement("graph/edges_among_memories")
 
-_depth = itemgetter("step_depth")
 _step = itemgetter("step_depth", "step_memory_id", "step_parent_id", "step_confidence")
+
+
+class Step(NamedTuple):
+    """A memory that a walk reached.
+
+    Attributes:
+        memory: The memory.
+        depth: How many edges away it is, from 1; no path is shorter.
+        path: The ids from the start to this memory, both included.
+        confidence: The product of the confidences along the path, 0 to 1. No other path of this length has a higher
+            one.
+    """
+
+    memory: MemoryRecord
+    depth: int
+    path: tuple[UUID, ...]
+    confidence: float
+
+
+class Traversal(NamedTuple):
+    """What :func:`traverse` reached.
+
+    Attributes:
+        steps: Each memory once, by depth, then highest confidence first. The start is not among them.
+        is_cut: Whether the limit was reached. If it was, there may be more memories, and paths with a higher confidence
+            on the last level.
+    """
+
+    steps: list[Step]
+    is_cut: bool
+
+
+class Path(NamedTuple):
+    """A shortest path.
+
+    Attributes:
+        memories: From the source to the target, both included.
+        confidence: The product of the confidences along it, 0 to 1. No other path of this length has a higher one.
+    """
+
+    memories: list[MemoryRecord]
+    confidence: float
+
+
+class Subgraph(NamedTuple):
+    """A part of the graph, to draw for example.
+
+    Attributes:
+        memories: Those that it starts at, then the others by depth.
+        edges: All edges between these memories that match the conditions.
+        is_cut: Whether the limit was reached. If it was, there may be more memories.
+    """
+
+    memories: list[MemoryRecord]
+    edges: list[MemoryRelationship]
+    is_cut: bool
 
 
 async def traverse(
@@ -46,34 +89,34 @@ async def traverse(
     min_confidence: float | None = None,
     limit: int = 1000,
 ) -> Traversal:
-    """Walk along edges from a memory and return what can be reached; one statement, cycles do no harm.
+    """Walk along edges from a memory and return each memory that can be reached, once. Cycles are fine.
 
-    Memories with long texts, of some kilobytes, are read with a second statement.
+    It is one statement, and a second one if there are memories with texts of some kilobytes.
 
     Args:
         start: Where to begin.
         max_hops: How many edges far, 1 to 100.
-        direction: Which edges: ``outgoing``, ``incoming`` or ``both``.
-        types: Of which types; by default all.
-        min_confidence: The least confidence of an edge that is followed, 0 to 1.
-        limit: How many memories to reach at the most, 1 to 10,000: a hub cannot make the walk explode. Where a level
-            has more, its surest ones are kept; where it has more edges than fifty times the limit, some of them.
+        direction: Which edges to follow: ``outgoing``, ``incoming`` or ``both``.
+        types: Their types; by default all.
+        min_confidence: The least confidence of an edge to follow, 0 to 1.
+        limit: The most memories to reach, 1 to 10,000, so that a hub cannot make the walk explode. If a level has more,
+            those with the highest confidence are kept. Of a level's edges, at most fifty times the limit are read.
 
     Raises:
-        MemoryNotFoundError: This tenant has no such memory, or it is forgotten.
-        InvalidInputError: An argument cannot be used.
+        MemoryNotFoundError: The memory does not exist in this tenant, or it is forgotten.
+        InvalidInputError: An argument is invalid.
     """
-    follow = Follow.checked(direction, types, min_confidence)
-    rows, is_cut = await walk([memory_id_of("start", start)], max_hops, follow, limit)
+    conditions = EdgeConditions.checked(direction, types, min_confidence)
+    walked = await walk([memory_id_of("start", start)], max_hops, conditions, limit)
     paths: dict[bytes, tuple[UUID, ...]] = {}  # by bytes, whose hash is cheap: a UUID's takes a microsecond
     steps = []
-    for row, memory in zip(rows, await walked_memories(rows), strict=True):
+    for row, memory in zip(walked.rows, await walked.memories(), strict=True):
         depth, memory_id, parent_id, confidence = _step(row)
         path_here = (memory_id,) if parent_id is None else (*paths[parent_id.bytes], memory_id)
         paths[memory_id.bytes] = path_here
         if depth > 0 and memory is not None:
             steps.append(Step(memory, depth, path_here, confidence))
-    return Traversal(steps, is_cut)
+    return Traversal(steps, walked.is_cut)
 
 
 async def path(
@@ -86,42 +129,42 @@ async def path(
     min_confidence: float | None = None,
     limit: int = 10_000,
 ) -> Path | None:
-    """The shortest path from one memory to another; of several, one with the highest product of confidences.
+    """The shortest path from one memory to another. Of several, one with the highest product of confidences.
 
     Args:
         source: Where it starts.
         target: Where it ends.
-        max_hops: How many edges long at the most, 1 to 100.
-        direction: Which edges: ``outgoing``, ``incoming`` or ``both``.
-        types: Of which types; by default all.
-        min_confidence: The least confidence of an edge, 0 to 1.
-        limit: How many memories to look at, at the most, 1 to 10,000.
+        max_hops: The most edges on the path, 1 to 100.
+        direction: Which edges to follow: ``outgoing``, ``incoming`` or ``both``.
+        types: Their types; by default all.
+        min_confidence: The least confidence of an edge to follow, 0 to 1.
+        limit: The most memories to look at, 1 to 10,000.
 
     Returns:
-        The path, or None where there is none.
+        The path, or None if there is none.
 
     Raises:
-        MemoryNotFoundError: This tenant has no such source, or it is forgotten.
-        SearchLimitError: The limit ended the search before it was over.
-        InvalidInputError: An argument cannot be used.
+        MemoryNotFoundError: The source does not exist in this tenant, or it is forgotten.
+        SearchLimitError: The limit ended the search early.
+        InvalidInputError: An argument is invalid.
     """
-    follow = Follow.checked(direction, types, min_confidence)
+    conditions = EdgeConditions.checked(direction, types, min_confidence)
     target_id = memory_id_of("target", target)
-    rows, is_cut = await walk([memory_id_of("source", source)], max_hops, follow, limit, target_id)
-    found = {row["step_memory_id"]: row for row in rows}
-    if is_cut:
+    walked = await walk([memory_id_of("source", source)], max_hops, conditions, limit, target_id)
+    reached = {row["step_memory_id"]: row for row in walked.rows}
+    if walked.is_cut:
         raise SearchLimitError(limit)
-    if target_id not in found:
+    if target_id not in reached:
         return None
     memory_ids: list[UUID] = []
     memory_id: UUID | None = target_id
     while memory_id is not None:
         memory_ids.append(memory_id)
-        memory_id = found[memory_id]["step_parent_id"]
+        memory_id = reached[memory_id]["step_parent_id"]
     memories = await live_memories(memory_ids)
-    if len(memories) < len(memory_ids):  # forgotten or deleted since
+    if len(memories) < len(memory_ids):  # one was forgotten or deleted since
         return None
-    return Path([memories[memory_id] for memory_id in reversed(memory_ids)], found[target_id]["step_confidence"])
+    return Path([memories[memory_id] for memory_id in reversed(memory_ids)], reached[target_id]["step_confidence"])
 
 
 async def subgraph(
@@ -132,82 +175,25 @@ async def subgraph(
     min_confidence: float | None = None,
     limit: int = 200,
 ) -> Subgraph:
-    """The memories around one or several memories, and all edges between them.
+    """The memories around one or more memories, and all edges between them.
 
     Args:
         *start: Where to begin.
         max_hops: How many edges far, 1 to 100.
-        direction: Which edges: ``outgoing``, ``incoming`` or ``both``.
-        types: Of which types; by default all.
+        direction: Which edges to follow: ``outgoing``, ``incoming`` or ``both``.
+        types: Their types; by default all.
         min_confidence: The least confidence of an edge, 0 to 1.
-        limit: How many memories around the start at the most, 1 to 10,000.
+        limit: The most memories to reach beside those of the start, 1 to 10,000.
 
     Raises:
-        MemoryNotFoundError: This tenant has one of the memories not, or it is forgotten.
-        InvalidInputError: An argument cannot be used.
+        MemoryNotFoundError: One of the memories does not exist in this tenant, or it is forgotten.
+        InvalidInputError: An argument is invalid.
     """
     if not start:
-        raise InvalidInputError("start", "is missing; name at least one memory")
-    follow = Follow.checked(direction, types, min_confidence)
-    rows, is_cut = await walk(memory_ids_of("start", start), max_hops, follow, limit)
-    memories = [memory for memory in await walked_memories(rows) if memory is not None]
+        raise InvalidInputError("start", "is missing; give at least one memory")
+    conditions = EdgeConditions.checked(direction, types, min_confidence)
+    walked = await walk(memory_ids_of("start", start), max_hops, conditions, limit)
+    memories = [memory for memory in await walked.memories() if memory is not None]
     memory_ids = [memory.memory_id for memory in memories]
-    edges = await _EDGES_AMONG.fetch(memory_ids, follow.types, follow.min_confidence)
-    return Subgraph(memories, models_from(MemoryRelationship, edges), is_cut)
-
-
-class Walk(NamedTuple):
-    """What a walk reached.
-
-    Attributes:
-        rows: By depth, then the surest first; those of the start are there too.
-        is_cut: Whether the limit ended it.
-    """
-
-    rows: list[asyncpg.Record]
-    is_cut: bool
-
-
-async def walk(
-    start_ids: Sequence[UUID], max_hops: int, follow: Follow, limit: int, target_id: UUID | None = None
-) -> Walk:
-    """Walk from some memories, or as far as to another one.
-
-    Raises:
-        MemoryNotFoundError: This tenant has one of the memories not, or it is forgotten.
-        InvalidInputError: An argument cannot be used.
-    """
-    check_whole_number("max_hops", max_hops, largest=MAX_HOPS)
-    check_whole_number("limit", limit)
-    start_ids = list(dict.fromkeys(start_ids))
-    rows = await _TRAVERSE.fetch(
-        current_tenant(),
-        start_ids,
-        max_hops,
-        follow.outgoing,
-        follow.incoming,
-        follow.types,
-        follow.min_confidence,
-        limit,
-        target_id,
-    )
-    rows.sort(key=_depth)
-    starts = len(start_ids)
-    if len(rows) < starts or _depth(rows[starts - 1]) > 0:
-        found = {row["step_memory_id"] for row in rows if _depth(row) == 0}
-        raise MemoryNotFoundError(*(memory_id for memory_id in start_ids if memory_id not in found))
-    is_cut = rows[-1]["is_cut"]
-    if rows[-1]["step_memory_id"] is None:
-        del rows[-1]
-    return Walk(rows, is_cut)
-
-
-async def walked_memories(rows: list[asyncpg.Record]) -> list[MemoryRecord | None]:
-    """The memories of the rows of a walk; None for one that was deleted or forgotten before it was read."""
-    long = [row["step_memory_id"] for row in rows if row["memory_id"] is None]
-    if not long:
-        return list(memories_from(rows))
-    found = await live_memories(long)
-    return [
-        found.get(row["step_memory_id"]) if row["memory_id"] is None else model_from(MemoryRecord, row) for row in rows
-    ]
+    edges = await _EDGES_AMONG.fetch(memory_ids, conditions.types, conditions.min_confidence)
+    return Subgraph(memories, models_from(MemoryRelationship, edges), walked.is_cut)

@@ -104,7 +104,7 @@ async def test_choice_of_another_type_is_refused(value: Any) -> None:
 SELF_REFERENCE = Refusal(
     SelfReferenceError,
     "23514",
-    "target_memory_id: is the source itself; an edge joins two memories",
+    "target_memory_id: must not be the source; an edge connects two memories",
     "no_self_reference",
     "target_memory_id",
 )

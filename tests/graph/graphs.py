@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from types import ModuleType
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -14,8 +13,8 @@ import pytest
 
 from memory_guild import relate_many, remember_many
 from memory_guild.database.scope import Scope
-from memory_guild.database.statements import Statement
-from memory_guild.graph.results import Traversal
+from memory_guild.database.statements import Statement, statement
+from memory_guild.graph.walks import Traversal
 from memory_guild.models import MemoryRecord, MemoryRelationship
 from memory_guild.tenancy import tenant_scope
 from tests.memories.storing import Connection
@@ -130,23 +129,20 @@ async def statements_of(scope: Scope) -> AsyncIterator[list[str]]:
         await asyncio.sleep(0)  # asyncpg calls its loggers in the next turn of the event loop
 
 
-def once_after(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, statement: str, action: Callable[[], Awaitable[object]]
-) -> None:
-    """Let something happen when a module's statement has run for the first time, before the next one is sent."""
-    original: Statement = getattr(module, statement)
+def once_after(monkeypatch: pytest.MonkeyPatch, name: str, action: Callable[[], Awaitable[object]]) -> None:
+    """Let something happen when a statement has run for the first time, before the next one is sent."""
+    fetch = Statement.fetch
+    is_awaited = True
 
-    class Followed(Statement):
-        is_awaited = True
+    async def followed(self: Statement, *arguments: Any) -> list[asyncpg.Record]:
+        nonlocal is_awaited
+        rows = await fetch(self, *arguments)
+        if is_awaited and self.text == statement(name):
+            is_awaited = False
+            await action()
+        return rows
 
-        async def fetch(self, *arguments: Any) -> list[asyncpg.Record]:
-            rows = await original.fetch(*arguments)
-            if self.is_awaited:
-                self.is_awaited = False
-                await action()
-            return rows
-
-    monkeypatch.setattr(module, statement, Followed(statement))
+    monkeypatch.setattr(Statement, "fetch", followed)
 
 
 def product(factors: Sequence[float]) -> float:

@@ -9,7 +9,6 @@ import pytest
 
 from memory_guild import MemoryRelationship, contradictions, forget, get, relate, restore
 from memory_guild.errors import InvalidInputError
-from memory_guild.graph import adjacency
 from memory_guild.tenancy import tenant_scope
 from tests.graph.graphs import (
     Named,
@@ -143,7 +142,7 @@ async def test_where_there_is_none() -> None:
 async def test_what_goes_between_the_two_statements_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async with acme():
         named = await some()
-        once_after(monkeypatch, adjacency, "_CONTRADICTIONS", lambda: forget(named["c"]))
+        once_after(monkeypatch, "graph/contradictions", lambda: forget(named["c"]))
         found = await contradictions()
     assert ["".join(named.of([source, target])) for source, target, _ in found] == ["ab", "da"]
 

@@ -11,7 +11,6 @@ import pytest
 import memory_guild as guild
 from memory_guild import MemoryRelationship, forget, get, neighbors, relate, restore
 from memory_guild.errors import CheckError, InvalidInputError, TenantNotSetError
-from memory_guild.graph import adjacency
 from memory_guild.tenancy import admin_scope
 from memory_guild.types import Direction, RelationshipType
 from tests.graph.graphs import (
@@ -150,7 +149,7 @@ async def test_a_neighbour_that_goes_between_the_two_statements_is_left_out(
             if end == "deleted":
                 await (await get(named["a"], include_forgotten=True)).delete()
 
-        once_after(monkeypatch, adjacency, "_NEIGHBOR_EDGES", go)
+        once_after(monkeypatch, "graph/neighbor_edges", go)
         assert named.of(found.memory for found in await neighbors(named["center"])) == ["b"]
 
 

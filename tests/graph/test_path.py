@@ -9,9 +9,9 @@ import pytest
 
 from memory_guild import forget, get, path
 from memory_guild.errors import CheckError, InvalidInputError, MemoryNotFoundError, SearchLimitError
-from memory_guild.graph import walks
-from memory_guild.graph.follow import Follow
-from memory_guild.graph.results import Path
+from memory_guild.graph.conditions import EdgeConditions
+from memory_guild.graph.walking import walk
+from memory_guild.graph.walks import Path
 from memory_guild.types import Direction
 from tests.graph.graphs import (
     Ends,
@@ -139,63 +139,68 @@ async def test_from_a_memory_that_is_not_there() -> None:
             assert caught.value.memory_ids == (source,)
 
 
-class TestLimit:
-    async def test_a_search_that_was_not_over_says_so(self) -> None:
-        async with acme():
-            named = await graph(("a", "b", 0.9), ("a", "c", 0.8), ("c", "z"), ("b", "d"))
-            assert along(named, await path(named["a"], named["z"], limit=4)) == "acz"
-            for limit in (1, 2):
-                with pytest.raises(SearchLimitError) as caught:
-                    await path(named["a"], named["z"], limit=limit)
-                assert caught.value.limit == limit
+async def test_a_search_that_was_not_over_says_so() -> None:
+    async with acme():
+        named = await graph(("a", "b", 0.9), ("a", "c", 0.8), ("c", "z"), ("b", "d"))
+        assert along(named, await path(named["a"], named["z"], limit=4)) == "acz"
+        for limit in (1, 2):
+            with pytest.raises(SearchLimitError) as caught:
+                await path(named["a"], named["z"], limit=limit)
+            assert caught.value.limit == limit
 
-    async def test_what_was_found_within_the_limit_counts(self) -> None:
-        async with acme():
-            named = await graph(("a", "z", 0.9), ("a", "b", 0.8), ("a", "c", 0.7))
-            assert along(named, await path(named["a"], named["z"], limit=1)) == "az"
-            with pytest.raises(SearchLimitError):
-                await path(named["a"], named["b"], limit=1)
 
-    async def test_a_search_that_was_over_is_no_path(self) -> None:
-        async with acme():
-            named = await graph(("a", "b"), ("b", "a"), ("y", "z"))
-            assert await path(named["a"], named["z"], limit=1) is None
+async def test_what_was_found_within_the_limit_counts() -> None:
+    async with acme():
+        named = await graph(("a", "z", 0.9), ("a", "b", 0.8), ("a", "c", 0.7))
+        assert along(named, await path(named["a"], named["z"], limit=1)) == "az"
+        with pytest.raises(SearchLimitError):
+            await path(named["a"], named["b"], limit=1)
 
-    async def test_a_search_among_edges_that_lead_nowhere_says_so(self) -> None:
-        async with acme():
-            named = await graph(*(("a", f"gone {number}") for number in range(51)), ("y", "z"))
-            await forget(*(named[name] for name in named if name.startswith("gone")))
-            with pytest.raises(SearchLimitError):
-                await path(named["a"], named["z"], limit=1)
-            assert await path(named["a"], named["z"], limit=2) is None
 
-    async def test_a_path_that_need_not_be_the_surest_is_none(self) -> None:
-        """Of 52 edges 51 are looked at, and a surer one to the target may be the last."""
-        async with acme():
-            gone = [f"gone {number}" for number in range(50)]
-            to_target: list[Ends] = [("b", "z", 0.1), ("b", "z", 0.9, "follows")]
-            named = await graph(("a", "b", 0.5), *(("b", name) for name in gone), *to_target)
-            await forget(*(named[name] for name in gone))
-            found = await path(named["a"], named["z"], limit=2)
-            assert found is not None
-            assert found.confidence == product([0.5, 0.9])
-            with pytest.raises(SearchLimitError):
-                await path(named["a"], named["z"], limit=1)
+async def test_a_search_that_was_over_is_no_path() -> None:
+    async with acme():
+        named = await graph(("a", "b"), ("b", "a"), ("y", "z"))
+        assert await path(named["a"], named["z"], limit=1) is None
 
-    async def test_a_target_that_is_reached_is_found_however_full_its_level_is(self) -> None:
-        async with acme():
-            named = await graph(("a", "z", 0.9), ("a", "b", 0.5), ("a", "c", 0.4))
-            assert along(named, await path(named["a"], named["z"], limit=1)) == "az"
-            with pytest.raises(SearchLimitError):
-                await path(named["a"], named["b"], limit=1)
 
-    async def test_the_search_ends_where_it_meets_the_target(self) -> None:
-        """Nothing that lies behind it is looked at."""
-        follow = Follow.checked("outgoing", None, None)
-        async with acme():
-            named = await graph(("a", "z", 0.5), ("z", "b"), ("a", "c"), ("c", "d"))
-            rows = (await walks.walk([named["a"]], 6, follow, 100, named["z"])).rows
-        assert named.of(row["step_memory_id"] for row in rows) == ["a", "c", "z"]
+async def test_a_search_among_edges_that_lead_nowhere_says_so() -> None:
+    async with acme():
+        named = await graph(*(("a", f"gone {number}") for number in range(51)), ("y", "z"))
+        await forget(*(named[name] for name in named if name.startswith("gone")))
+        with pytest.raises(SearchLimitError):
+            await path(named["a"], named["z"], limit=1)
+        assert await path(named["a"], named["z"], limit=2) is None
+
+
+async def test_a_path_that_need_not_be_the_surest_is_none() -> None:
+    """Of 52 edges 51 are looked at, and a surer one to the target may be the last."""
+    async with acme():
+        gone = [f"gone {number}" for number in range(50)]
+        to_target: list[Ends] = [("b", "z", 0.1), ("b", "z", 0.9, "follows")]
+        named = await graph(("a", "b", 0.5), *(("b", name) for name in gone), *to_target)
+        await forget(*(named[name] for name in gone))
+        found = await path(named["a"], named["z"], limit=2)
+        assert found is not None
+        assert found.confidence == product([0.5, 0.9])
+        with pytest.raises(SearchLimitError):
+            await path(named["a"], named["z"], limit=1)
+
+
+async def test_a_target_that_is_reached_is_found_however_full_its_level_is() -> None:
+    async with acme():
+        named = await graph(("a", "z", 0.9), ("a", "b", 0.5), ("a", "c", 0.4))
+        assert along(named, await path(named["a"], named["z"], limit=1)) == "az"
+        with pytest.raises(SearchLimitError):
+            await path(named["a"], named["b"], limit=1)
+
+
+async def test_the_search_ends_where_it_meets_the_target() -> None:
+    """Nothing that lies behind it is looked at."""
+    conditions = EdgeConditions.checked("outgoing", None, None)
+    async with acme():
+        named = await graph(("a", "z", 0.5), ("z", "b"), ("a", "c"), ("c", "d"))
+        rows = (await walk([named["a"]], 6, conditions, 100, named["z"])).rows
+    assert named.of(row["step_memory_id"] for row in rows) == ["a", "c", "z"]
 
 
 @pytest.mark.parametrize("gone", ["forgotten", "deleted"])
@@ -211,7 +216,7 @@ async def test_a_path_that_breaks_before_it_is_read_is_none(
             if gone == "deleted":
                 await (await get(named[name], include_forgotten=True)).delete()
 
-        once_after(monkeypatch, walks, "_TRAVERSE", go)
+        once_after(monkeypatch, "graph/traverse_memories", go)
         assert await path(named["a"], named["z"]) is None
 
 

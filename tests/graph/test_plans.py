@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from memory_guild.database.statements import Statement
-from memory_guild.graph import adjacency, edges, walks
+from memory_guild.database.statements import statement
+from memory_guild.graph.neighbors import _CONTRADICTIONS
 from tests.databases import copied_database
 from tests.memories.storing import Connection
 from tests.tenancy.two_tenants import acting_as
@@ -50,20 +50,20 @@ HUB, TYPICAL = 1, 5_001
 SCORES = "ARRAY[0.5, 0.9]::float8[]"
 KINDS = "ARRAY['supports', 'follows']"
 
-STATEMENTS: dict[str, tuple[Statement, str]] = {
-    "walk from a hub": (walks._TRAVERSE, f"'giant', {_ids(HUB)}, 3, true, false, NULL, NULL, 1000, NULL"),
-    "walk through a hub": (walks._TRAVERSE, f"'giant', {_ids(9)}, 3, true, true, NULL, NULL, 10000, NULL"),
-    "walk by type": (walks._TRAVERSE, f"'giant', {_ids(HUB, TYPICAL)}, 3, true, true, {KINDS}, 0.5, 200, NULL"),
-    "typical walk": (walks._TRAVERSE, f"'giant', {_ids(TYPICAL)}, 3, true, false, NULL, NULL, 1000, NULL"),
-    "path": (walks._TRAVERSE, f"'giant', {_ids(TYPICAL)}, 6, true, true, NULL, NULL, 10000, {_id(HUB)}"),
-    "neighbours of a hub": (adjacency._NEIGHBOR_EDGES, f"{_id(HUB)}, true, true, NULL, NULL, 100"),
-    "typical neighbours": (adjacency._NEIGHBOR_EDGES, f"{_id(TYPICAL)}, true, false, {KINDS}, 0.5, 100"),
-    "edges among": (walks._EDGES_AMONG, f"{_ids(HUB, *range(5_001, 5_050))}, NULL, NULL"),
-    "relate": (edges._RELATE, f"{_id(HUB)}, {_id(TYPICAL)}, 'supports', 0.5, true"),
-    "store edges": (edges._STORE, f"{_ids(HUB, 2)}, {_ids(TYPICAL, 3)}, {KINDS}, {SCORES}"),
-    "stored edges": (edges._STORED, f"{_ids(HUB, 2)}, {_ids(TYPICAL, 3)}, {KINDS}"),
-    "raise confidences": (edges._RAISE, f"{_ids(HUB, 2)}, {SCORES}"),
-    "unrelate": (edges._UNRELATE, f"{_id(HUB)}, {_id(TYPICAL)}, NULL"),
+STATEMENTS: dict[str, tuple[str, str]] = {
+    "walk from a hub": ("traverse_memories", f"'giant', {_ids(HUB)}, 3, true, false, NULL, NULL, 1000, NULL"),
+    "walk through a hub": ("traverse_memories", f"'giant', {_ids(9)}, 3, true, true, NULL, NULL, 10000, NULL"),
+    "walk by type": ("traverse_memories", f"'giant', {_ids(HUB, TYPICAL)}, 3, true, true, {KINDS}, 0.5, 200, NULL"),
+    "typical walk": ("traverse_memories", f"'giant', {_ids(TYPICAL)}, 3, true, false, NULL, NULL, 1000, NULL"),
+    "path": ("traverse_memories", f"'giant', {_ids(TYPICAL)}, 6, true, true, NULL, NULL, 10000, {_id(HUB)}"),
+    "neighbors of a hub": ("neighbor_edges", f"{_id(HUB)}, true, true, NULL, NULL, 100"),
+    "typical neighbors": ("neighbor_edges", f"{_id(TYPICAL)}, true, false, {KINDS}, 0.5, 100"),
+    "edges among": ("edges_among_memories", f"{_ids(HUB, *range(5_001, 5_050))}, NULL, NULL"),
+    "relate": ("relate_memories", f"{_id(HUB)}, {_id(TYPICAL)}, 'supports', 0.5, true"),
+    "store edges": ("store_edges", f"{_ids(HUB, 2)}, {_ids(TYPICAL, 3)}, {KINDS}, {SCORES}"),
+    "stored edges": ("stored_edges", f"{_ids(HUB, 2)}, {_ids(TYPICAL, 3)}, {KINDS}"),
+    "raise confidences": ("raise_confidences", f"{_ids(HUB, 2)}, {SCORES}"),
+    "unrelate": ("unrelate_memories", f"{_id(HUB)}, {_id(TYPICAL)}, NULL"),
 }
 
 
@@ -82,11 +82,9 @@ async def as_app(unequal_url: str) -> AsyncIterator[Connection]:
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-@pytest.mark.parametrize(("statement", "arguments"), STATEMENTS.values(), ids=STATEMENTS)
-async def test_memories_and_edges_are_found_by_index(
-    as_app: Connection, statement: Statement, arguments: str, mode: str
-) -> None:
-    plan = await _plan(as_app, statement, arguments, mode)
+@pytest.mark.parametrize(("name", "arguments"), STATEMENTS.values(), ids=STATEMENTS)
+async def test_memories_and_edges_are_found_by_index(as_app: Connection, name: str, arguments: str, mode: str) -> None:
+    plan = await _plan(as_app, name, arguments, mode)
     assert _read_as_a_whole(plan) == []
     assert _indexes(plan)
 
@@ -97,10 +95,10 @@ async def test_memories_and_edges_are_found_by_index(
 )
 async def test_contradictions_are_found_by_index(unequal_url: str, tenant_id: str, memory: str, index: str) -> None:
     """They are planned for the tenant and the memory at hand."""
-    assert adjacency._CONTRADICTIONS._planned_for_values
+    assert _CONTRADICTIONS._planned_for_values
     async with acting_as("app", unequal_url, tenant_id) as connection:
         arguments = f"'{tenant_id}', {memory}, NULL, 100"
-        plan = await _plan(connection, adjacency._CONTRADICTIONS, arguments, "force_custom_plan")
+        plan = await _plan(connection, "contradictions", arguments, "force_custom_plan")
     assert _read_as_a_whole(plan) == []
     assert index in _indexes(plan)
 
@@ -117,16 +115,14 @@ async def test_what_was_seen_is_not_compared_with_each_edge(as_app: Connection, 
 
 
 async def test_of_a_hub_as_many_neighbours_are_looked_up_as_are_wanted(as_app: Connection) -> None:
-    plan = await _plan(as_app, *STATEMENTS["neighbours of a hub"], "force_generic_plan", run=True)
+    plan = await _plan(as_app, *STATEMENTS["neighbors of a hub"], "force_generic_plan", run=True)
     assert plan["Actual Rows"] == 100
     joins = [node for node in _nodes(plan) if node["Node Type"] == "Nested Loop"]
     assert [join["Actual Rows"] for join in joins] == [100]
 
 
-async def _plan(
-    connection: Connection, statement: Statement, arguments: str, mode: str, *, run: bool = False
-) -> dict[str, Any]:
-    await connection.execute(f"SET LOCAL plan_cache_mode = {mode}; PREPARE planned AS {statement.text}")
+async def _plan(connection: Connection, name: str, arguments: str, mode: str, *, run: bool = False) -> dict[str, Any]:
+    await connection.execute(f"SET LOCAL plan_cache_mode = {mode}; PREPARE planned AS {statement(f'graph/{name}')}")
     explain = "EXPLAIN (ANALYZE, FORMAT JSON)" if run else "EXPLAIN (FORMAT JSON)"
     (explained,) = json.loads(await connection.fetchval(f"{explain} EXECUTE planned ({arguments})"))
     plan: dict[str, Any] = explained["Plan"]

@@ -9,7 +9,7 @@ import pytest
 
 from memory_guild import MemoryRelationship, forget, get, relate, subgraph
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError
-from memory_guild.graph.results import Subgraph
+from memory_guild.graph.walks import Subgraph
 from memory_guild.types import Direction
 from tests.graph.graphs import Ends, Named, acme, graph, join_behind_the_policies, memories, statements_of, strangers
 
@@ -92,58 +92,62 @@ async def test_edges_come_oldest_first() -> None:
     assert [f"{source}{target}" for source, target in named.ends(result.edges)] == ["cb", "ab", "ca"]
 
 
-class TestStarts:
-    async def test_around_several(self) -> None:
-        async with acme():
-            named = await graph(("a", "b"), ("b", "c"), ("x", "y"), ("y", "z"), ("p", "q"))
-            result = await subgraph(named["a"], named["x"], max_hops=1)
-        assert set(nodes(named, result)[:2]) == {"a", "x"}
-        assert set(nodes(named, result)[2:]) == {"b", "y"}
-        assert edges(named, result) == {"ab", "xy"}
+async def test_around_several() -> None:
+    async with acme():
+        named = await graph(("a", "b"), ("b", "c"), ("x", "y"), ("y", "z"), ("p", "q"))
+        result = await subgraph(named["a"], named["x"], max_hops=1)
+    assert set(nodes(named, result)[:2]) == {"a", "x"}
+    assert set(nodes(named, result)[2:]) == {"b", "y"}
+    assert edges(named, result) == {"ab", "xy"}
 
-    async def test_one_that_lies_beside_another_is_still_a_start(self) -> None:
-        async with acme():
-            named = await graph(("a", "b", 0.5), ("b", "c", 0.5), ("c", "d", 0.5))
-            result = await subgraph(named["a"], named["b"], max_hops=1)
-        assert sorted(nodes(named, result)) == ["a", "b", "c"]
-        assert nodes(named, result)[2] == "c"
-        assert edges(named, result) == {"ab", "bc"}
 
-    async def test_one_that_is_named_twice_counts_once(self) -> None:
-        async with acme():
-            named = await graph(("a", "b", 0.5), ("a", "c", 0.4), ("a", "d", 0.3))
-            once = await subgraph(named["a"], limit=2)
-            again = await subgraph(named["a"], str(named["a"]), await get(named["a"]), limit=2)
-        assert again == once
-        assert (nodes(named, once), once.is_cut) == ("abc", True)
+async def test_one_that_lies_beside_another_is_still_a_start() -> None:
+    async with acme():
+        named = await graph(("a", "b", 0.5), ("b", "c", 0.5), ("c", "d", 0.5))
+        result = await subgraph(named["a"], named["b"], max_hops=1)
+    assert sorted(nodes(named, result)) == ["a", "b", "c"]
+    assert nodes(named, result)[2] == "c"
+    assert edges(named, result) == {"ab", "bc"}
 
-    async def test_the_limit_is_for_those_around(self) -> None:
-        async with acme():
-            named = await graph(("a", "b", 0.9), ("x", "y", 0.8), ("x", "z", 0.7))
-            cut = await subgraph(named["a"], named["x"], limit=2)
-            assert (set(nodes(named, cut)), cut.is_cut) == (set("axby"), True)
-            whole = await subgraph(named["a"], named["x"], limit=3)
-            assert (set(nodes(named, whole)), whole.is_cut) == (set("axbyz"), False)
 
-    async def test_all_of_them_must_be_there(self) -> None:
-        theirs = await strangers("x")
-        async with acme():
-            named = await graph(("a", "b"), ("b", "c"))
-            await forget(named["c"])
-            unknown = uuid4()
-            with pytest.raises(MemoryNotFoundError) as caught:
-                await subgraph(named["a"], named["c"], theirs["x"], named["b"], unknown, unknown)
-        assert caught.value.memory_ids == (named["c"], theirs["x"], unknown)
+async def test_one_that_is_named_twice_counts_once() -> None:
+    async with acme():
+        named = await graph(("a", "b", 0.5), ("a", "c", 0.4), ("a", "d", 0.3))
+        once = await subgraph(named["a"], limit=2)
+        again = await subgraph(named["a"], str(named["a"]), await get(named["a"]), limit=2)
+    assert again == once
+    assert (nodes(named, once), once.is_cut) == ("abc", True)
 
-    async def test_there_must_be_one(self) -> None:
-        async with acme():
-            with pytest.raises(InvalidInputError) as caught:
-                await subgraph()
-            assert caught.value.field == "start"
-            with pytest.raises(InvalidInputError) as caught:
-                await subgraph(uuid4(), SECRET)
-        assert caught.value.field == "start[1]"
-        assert SECRET not in str(caught.value)
+
+async def test_the_limit_is_for_those_around() -> None:
+    async with acme():
+        named = await graph(("a", "b", 0.9), ("x", "y", 0.8), ("x", "z", 0.7))
+        cut = await subgraph(named["a"], named["x"], limit=2)
+        assert (set(nodes(named, cut)), cut.is_cut) == (set("axby"), True)
+        whole = await subgraph(named["a"], named["x"], limit=3)
+        assert (set(nodes(named, whole)), whole.is_cut) == (set("axbyz"), False)
+
+
+async def test_all_starts_must_be_there() -> None:
+    theirs = await strangers("x")
+    async with acme():
+        named = await graph(("a", "b"), ("b", "c"))
+        await forget(named["c"])
+        unknown = uuid4()
+        with pytest.raises(MemoryNotFoundError) as caught:
+            await subgraph(named["a"], named["c"], theirs["x"], named["b"], unknown, unknown)
+    assert caught.value.memory_ids == (named["c"], theirs["x"], unknown)
+
+
+async def test_there_must_be_a_start() -> None:
+    async with acme():
+        with pytest.raises(InvalidInputError) as caught:
+            await subgraph()
+        assert caught.value.field == "start"
+        with pytest.raises(InvalidInputError) as caught:
+            await subgraph(uuid4(), SECRET)
+    assert caught.value.field == "start[1]"
+    assert SECRET not in str(caught.value)
 
 
 async def test_forgotten_memories_and_strangers_are_not_drawn() -> None:

@@ -14,7 +14,6 @@ import pytest
 from memory_guild import forget, get, path, relate_many, subgraph, traverse, update
 from memory_guild.database.scope import Scope
 from memory_guild.database.statements import Statement
-from memory_guild.graph import walks
 from memory_guild.models import MemoryRecord
 from tests.graph.graphs import Named, acme, edge, memories, once_after, statements_of
 
@@ -102,7 +101,7 @@ async def test_one_that_is_gone_before_it_is_read_is_left_out(
 ) -> None:
     async with acme():
         named = await chain()
-        once_after(monkeypatch, walks, "_TRAVERSE", partial(verb, named["c"]))
+        once_after(monkeypatch, "graph/traverse_memories", partial(verb, named["c"]))
         steps = (await traverse(named["a"])).steps
 
     assert [("".join(named.of(step.path)), named.of([step.memory])) for step in steps] == [

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from memory_guild import forget, neighbors, path, relate_many, subgraph, traverse
 from memory_guild.database.scope import Scope
 from memory_guild.errors import MemoryNotFoundError
-from memory_guild.graph.results import Subgraph, Traversal
+from memory_guild.graph.walks import Subgraph, Traversal
 from memory_guild.types import Direction, RelationshipType
 from tests.graph.graphs import Named, acme, behind_the_policies, edge, join_behind_the_policies, memories
 

@@ -124,7 +124,7 @@ async def test_a_version_without_metadata(superuser: Connection) -> None:
 async def test_the_same_text_is_refused(superuser: Connection) -> None:
     async with tenant_scope("acme", "scribe"):
         old, _ = await remember(TEXT, source_type="document")
-        with pytest.raises(InvalidInputError, match="is the text that the memory has already") as caught:
+        with pytest.raises(InvalidInputError, match="is the text of the old version") as caught:
             await supersede(old, TEXT)
         await get(old)
     assert caught.value.field == "new_text"

@@ -1,16 +1,16 @@
-"""What an edge joins to a memory: its neighbours, and the memories that contradict each other.
+"""One edge away: the neighbors of a memory, and the memories that contradict each other.
 
-Forgotten memories are left out. A missing confidence counts as 1.
+Forgotten memories are left out. An unspecified confidence counts as 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 from uuid import UUID
 
 from memory_guild.database.statements import Statement
-from memory_guild.graph.follow import Follow, Types, checked_confidence
-from memory_guild.graph.results import Contradiction, Neighbor
+from memory_guild.graph.conditions import EdgeConditions, Types, checked_confidence
 from memory_guild.memories.arguments import MemoryArgument, check_whole_number, current_tenant, memory_id_of
 from memory_guild.memories.reading import live_memories
 from memory_guild.models import MemoryRecord, MemoryRelationship
@@ -21,6 +21,32 @@ _NEIGHBOR_EDGES = Statement("graph/neighbor_edges")
 _CONTRADICTIONS = Statement("graph/contradictions", planned_for_values=True)
 
 
+class Neighbor(NamedTuple):
+    """A memory that an edge connects to another one.
+
+    Attributes:
+        memory: The neighbor.
+        edge: The edge between the two. Its ends show its direction.
+    """
+
+    memory: MemoryRecord
+    edge: MemoryRelationship
+
+
+class Contradiction(NamedTuple):
+    """A memory that contradicts another one.
+
+    Attributes:
+        source: The memory that contradicts.
+        target: The memory that is contradicted.
+        edge: The edge from the one to the other.
+    """
+
+    source: MemoryRecord
+    target: MemoryRecord
+    edge: MemoryRelationship
+
+
 async def neighbors(
     memory: MemoryArgument,
     *,
@@ -29,26 +55,26 @@ async def neighbors(
     min_confidence: float | None = None,
     limit: int = 100,
 ) -> list[Neighbor]:
-    """The live memories that an edge joins to a memory, the surest edges first.
+    """The live memories one edge away, highest confidence first.
 
-    A memory that several edges join to it comes once for each of them.
+    A memory that several edges connect to is returned once for each of them.
 
     Args:
-        memory: Whose neighbours.
+        memory: The memory whose neighbors are wanted.
         direction: Which edges: ``outgoing``, ``incoming`` or ``both``.
-        types: Of which types; by default all.
+        types: Their types; by default all.
         min_confidence: The least confidence of an edge, 0 to 1.
-        limit: How many at the most, 1 to 10,000.
+        limit: The most neighbors to return, 1 to 10,000.
 
     Raises:
-        InvalidInputError: An argument cannot be used.
+        InvalidInputError: An argument is invalid.
     """
-    follow = Follow.checked(direction, types, min_confidence)
+    conditions = EdgeConditions.checked(direction, types, min_confidence)
     memory_id = memory_id_of("memory", memory)
     check_whole_number("limit", limit)
     current_tenant()
     rows = await _NEIGHBOR_EDGES.fetch(
-        memory_id, follow.outgoing, follow.incoming, follow.types, follow.min_confidence, limit
+        memory_id, conditions.outgoing, conditions.incoming, conditions.types, conditions.min_confidence, limit
     )
     edges = models_from(MemoryRelationship, rows)
     memories = await _memories_at(edges)
@@ -62,15 +88,15 @@ async def neighbors(
 async def contradictions(
     memory: MemoryArgument | None = None, *, min_confidence: float | None = None, limit: int = 100
 ) -> list[Contradiction]:
-    """Which live memories contradict each other, the surest first.
+    """The live memories that contradict each other, highest confidence first.
 
     Args:
-        memory: Those in which this one takes part, on either side; by default all of the tenant.
+        memory: Only contradictions of this memory, on either side; by default all of the tenant.
         min_confidence: The least confidence of the edge, 0 to 1.
-        limit: How many at the most, 1 to 10,000.
+        limit: The most contradictions to return, 1 to 10,000.
 
     Raises:
-        InvalidInputError: An argument cannot be used.
+        InvalidInputError: An argument is invalid.
     """
     memory_id = None if memory is None else memory_id_of("memory", memory)
     check_whole_number("limit", limit)
@@ -86,6 +112,6 @@ async def contradictions(
 
 
 async def _memories_at(edges: Iterable[MemoryRelationship]) -> dict[UUID, MemoryRecord]:
-    """The memories at both ends of the edges, but for those that were forgotten or deleted since."""
+    """The live memories at both ends of the edges; one may have been forgotten or deleted since the edges were read."""
     memory_ids = {memory_id for edge in edges for memory_id in (edge.source_memory_id, edge.target_memory_id)}
     return await live_memories(list(memory_ids)) if memory_ids else {}
