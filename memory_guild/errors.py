@@ -1,7 +1,7 @@
 """Every error that the package raises, as one tree under :class:`MemoryGuildError`.
 
-An error carries its data as fields and says the next step in its message. No message quotes the content of a memory,
-a value of its metadata or a password: errors end up in logs.
+An error has its data as fields, and its message says what to do next. Errors end up in logs, so no message quotes the
+content of a memory, a value of its metadata or a password.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from tortoise.exceptions import DBConnectionError, IntegrityError
 
 
 class MemoryGuildError(Exception):
-    """The base of the tree: catch this one to catch everything that Memory Guild raises on purpose."""
+    """The base class: catch it to catch every error that Memory Guild raises on purpose."""
 
 
 # --- what the caller passed -------------------------------------------------------------------------------------
 
 
 class InvalidInputError(MemoryGuildError, ValueError):
-    """A value cannot be stored as given; nothing was written.
+    """An argument or a value is invalid; nothing was written.
 
     Attributes:
-        field: The field or argument that is wrong, such as ``agent_id`` or ``metadata.when``.
-        reason: Why, and what would be accepted.
+        field: The field or argument, such as ``agent_id`` or ``metadata.when``.
+        reason: What is wrong, and what is accepted.
     """
 
     def __init__(self, field: str, reason: str) -> None:
@@ -34,10 +34,11 @@ class InvalidInputError(MemoryGuildError, ValueError):
 
 
 class UnreadableFileError(MemoryGuildError):
-    """A file of memories cannot be opened, or not be read to its end; what was stored before that stays.
+    """A file of memories cannot be opened, or cannot be read to its end. What was stored before that stays.
 
     Attributes:
-        path: The file, as it was named.
+        path: The file, as the caller named it.
+        reason: What went wrong.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -52,10 +53,10 @@ class UnreadableFileError(MemoryGuildError):
 class ConstraintError(MemoryGuildError, IntegrityError):
     """A constraint of the schema refused a row; the statement wrote nothing.
 
-    It is a ``tortoise.exceptions.IntegrityError`` too, so code written for Tortoise keeps working.
+    It is also a ``tortoise.exceptions.IntegrityError``, so code written for Tortoise keeps working.
 
     Attributes:
-        constraint: The constraint's name in the catalog; None where the server did not say (a distributed engine).
+        constraint: The constraint's name in the catalog; None if the server did not send it, as on Citus.
         table: The table's name, or None.
         sqlstate: The five characters of PostgreSQL's error code.
     """
@@ -70,23 +71,23 @@ class ConstraintError(MemoryGuildError, IntegrityError):
 
 
 class DuplicateError(ConstraintError):
-    """A row with the same unique key is there already (SQLSTATE 23505)."""
+    """A row with the same unique key exists (SQLSTATE 23505)."""
 
 
 class DuplicateMemoryError(DuplicateError):
-    """This agent of this tenant has this text already (``unique_content_hash``)."""
+    """The agent already has this text (``unique_content_hash``)."""
 
 
 class DuplicateEmbeddingError(DuplicateError):
-    """This memory has an embedding by this model already (``unique_memory_embedding``)."""
+    """The memory already has an embedding by this model (``unique_memory_embedding``)."""
 
 
 class DuplicateRelationshipError(DuplicateError):
-    """This edge, with this type, is there already (``unique_relationship``)."""
+    """The two memories already have an edge of this type in this direction (``unique_relationship``)."""
 
 
 class DuplicateNameError(DuplicateError):
-    """A data source or an access policy of this name is there already."""
+    """A data source or an access policy with this name exists."""
 
 
 class UnknownMemoryError(ConstraintError):
@@ -94,10 +95,10 @@ class UnknownMemoryError(ConstraintError):
 
 
 class CheckError(ConstraintError, InvalidInputError):
-    """A CHECK or NOT NULL of the schema forbids the value (SQLSTATE 23514, 23502).
+    """A CHECK or NOT NULL constraint forbids the value (SQLSTATE 23514, 23502).
 
-    Raised with the same type, field and constraint whether the rule was noticed before the statement was sent or by
-    the database.
+    Type, field and constraint are the same whether the package found the violation before it sent the statement, or the
+    database did.
     """
 
     def __init__(
@@ -115,17 +116,17 @@ class CheckError(ConstraintError, InvalidInputError):
 
 
 class HashCollisionError(ConstraintError):
-    """A different text with the same hash is there already, or in the same batch; nothing of the batch was stored.
+    """The agent has a different text with the same hash, stored or in the same batch; nothing was stored.
 
     Attributes:
-        agent_id: The agent that both texts belong to.
-        content_hash: The hash that they share.
+        agent_id: The agent of both texts.
+        content_hash: The hash of both texts.
     """
 
     def __init__(self, agent_id: str, content_hash: str) -> None:
         super().__init__(
-            f"agent {agent_id!r} has a different text with the hash {content_hash} already, and one hash stands for one"
-            " text; change the new text, by a space even, and store it again",
+            f"agent {agent_id!r} already has a different text with the hash {content_hash}; change the new text, even"
+            " by one space, and store it again",
             constraint="unique_content_hash",
             table="memory_records",
         )
@@ -134,70 +135,72 @@ class HashCollisionError(ConstraintError):
 
 
 class SelfReferenceError(CheckError):
-    """An edge starts and ends at the same memory (``no_self_reference``)."""
+    """Source and target of an edge are the same memory (``no_self_reference``)."""
 
 
 # --- what the verbs found ---------------------------------------------------------------------------------------
 
 
 class MemoryNotFoundError(MemoryGuildError, LookupError):
-    """The tenant has no such memory, or it is forgotten where a live one is needed; nothing was written.
+    """A memory does not exist in this tenant, or it is forgotten; nothing was written.
 
-    A memory of another tenant is one that does not exist.
+    For a memory of another tenant, the error is the same as for one that does not exist.
 
     Attributes:
         memory_ids: The ids that were not found.
     """
 
     def __init__(self, *memory_ids: UUID) -> None:
-        named = ", ".join(str(memory_id) for memory_id in memory_ids[:3]) + ("" if len(memory_ids) < 4 else ", …")
-        super().__init__(
-            f"no live memory {named} in this tenant; check the id, or look with include_forgotten=True whether it is"
-            " forgotten"
-        )
+        named = ", ".join(str(memory_id) for memory_id in memory_ids[:3])
+        if len(memory_ids) == 1:
+            message = f"memory {named} does not exist in this tenant, or it is forgotten; check the id"
+        else:
+            named += f" and {len(memory_ids) - 3:,} more" if len(memory_ids) > 3 else ""
+            message = f"memories {named} do not exist in this tenant, or they are forgotten; check the ids"
+        super().__init__(f"{message}, or use include_forgotten=True to read forgotten memories")
         self.memory_ids = memory_ids
 
 
 class ForgottenMemoryError(MemoryGuildError):
-    """The text to remember is a memory that was forgotten, and ``on_forgotten="raise"`` was asked for.
+    """The text is a forgotten memory, and ``on_forgotten`` is ``raise``.
 
     Attributes:
         memory_id: The forgotten memory.
     """
 
     def __init__(self, memory_id: UUID) -> None:
-        super().__init__(f"memory {memory_id} has this text and is forgotten; restore() it, or leave it forgotten")
+        super().__init__(f"this text is memory {memory_id}, which is forgotten; restore() it, or leave it forgotten")
         self.memory_id = memory_id
 
 
 class SearchLimitError(MemoryGuildError):
-    """A search looked at as many memories as it may, and was not over.
+    """A search reached its limit before it was complete.
 
     Attributes:
-        limit: How many it looked at.
+        limit: The most memories that it may look at.
     """
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"the search met its limit of {limit:,} memories before it was over; raise the limit, or narrow it by type"
-            " or confidence"
+            f"the search reached its limit of {limit:,} memories before it was complete; raise the limit, or narrow the"
+            " search by type or confidence"
         )
         self.limit = limit
 
 
 class ConflictError(MemoryGuildError):
-    """The memory was changed since the version that the caller knows; nothing was written.
+    """The memory is not the version that the caller expected: it was changed since; nothing was written.
 
     Attributes:
-        memory_id: Which memory.
+        memory_id: The memory.
         expected_updated_at: The version that the caller expected.
         actual_updated_at: The version that is stored.
     """
 
     def __init__(self, memory_id: UUID, expected_updated_at: datetime, actual_updated_at: datetime | None) -> None:
         super().__init__(
-            f"memory {memory_id} is of {actual_updated_at}, not of {expected_updated_at}: somebody changed it; get() it"
-            " again and decide anew"
+            f"memory {memory_id} was changed at {actual_updated_at}; you expected the version of {expected_updated_at}."
+            " Read it again and retry."
         )
         self.memory_id = memory_id
         self.expected_updated_at = expected_updated_at
@@ -208,10 +211,11 @@ class ConflictError(MemoryGuildError):
 
 
 class SettingsError(MemoryGuildError, ValueError):
-    """An environment variable, or a part of the database URL, cannot be used.
+    """An environment variable, or a part of the database URL, is invalid.
 
     Attributes:
-        setting: The variable's name, such as ``MEMORY_GUILD_POOL_MAX``.
+        setting: The name of the variable, such as ``MEMORY_GUILD_POOL_MAX``.
+        reason: What is wrong, and what is accepted.
     """
 
     def __init__(self, setting: str, reason: str) -> None:
@@ -221,19 +225,19 @@ class SettingsError(MemoryGuildError, ValueError):
 
 
 class ConnectionFailedError(MemoryGuildError, DBConnectionError):
-    """The server could not be used; the message names host, port, user and database, never a password."""
+    """Connecting failed. The message has host, port, user and database, but never a password."""
 
 
 class ServerUnreachableError(ConnectionFailedError):
-    """Nothing answers at the address, or the connection broke."""
+    """No server answers at the address, or the connection was lost."""
 
 
 class AuthenticationError(ConnectionFailedError):
-    """The server refused the login: wrong password, unknown role or no entry in ``pg_hba.conf``."""
+    """The server refused the login: a wrong password, an unknown role, or no entry in ``pg_hba.conf``."""
 
 
 class UnknownDatabaseError(ConnectionFailedError):
-    """The server has no database of that name."""
+    """The server has no database with this name."""
 
 
 class ServerTooOldError(ConnectionFailedError):
@@ -249,45 +253,43 @@ class ServerTooOldError(ConnectionFailedError):
 
 
 class StatementCanceledError(MemoryGuildError, TimeoutError):
-    """The server stopped a statement that took longer than it may (SQLSTATE 57014); nothing of it was written."""
+    """The server canceled a statement, usually because it took too long (SQLSTATE 57014); it wrote nothing."""
 
 
 class TransactionConflictError(MemoryGuildError):
-    """Other transactions were in the way (SQLSTATE 40001, 40P01); the scope is undone, run it again."""
+    """A deadlock or another conflict with other transactions (SQLSTATE 40P01, 40001); run the scope again."""
 
 
 class EmbeddedServerError(MemoryGuildError):
-    """The embedded PostgreSQL cannot be installed, started or stopped; the message says what to do instead."""
+    """The embedded PostgreSQL cannot be installed, started or stopped. The message says what to do."""
 
 
 class SchemaError(MemoryGuildError):
-    """The tables of the database and this version of the package do not belong together."""
+    """The tables of the database do not fit this version of the package."""
 
 
 class MigrationsPendingError(SchemaError):
-    """The database lacks migrations that this code needs.
+    """The database lacks migrations that this version of the package needs.
 
     Attributes:
         pending: The names of the missing migrations, in order.
     """
 
     def __init__(self, pending: list[str]) -> None:
-        super().__init__(
-            f"the database lacks {len(pending)} migration(s): {', '.join(pending)}; run `memory-guild upgrade`"
-        )
+        super().__init__(f"the database lacks migrations: {', '.join(pending)}; run `memory-guild upgrade`")
         self.pending = pending
 
 
 class SchemaTooNewError(SchemaError):
-    """The database carries migrations that this code does not know.
+    """The database has migrations that this version of the package does not know.
 
     Attributes:
-        unknown: The names of the migrations that are applied but not part of this version.
+        unknown: The names of these migrations.
     """
 
     def __init__(self, unknown: list[str]) -> None:
         super().__init__(
-            f"the database is newer than this code: it has {', '.join(unknown)}; upgrade the memory-guild package"
+            f"the database is newer than this version of memory-guild: it has {', '.join(unknown)}; upgrade the package"
         )
         self.unknown = unknown
 
@@ -300,44 +302,44 @@ class ScopeError(MemoryGuildError):
 
 
 class TenantNotSetError(ScopeError):
-    """Tenant data was asked for outside a scope; nothing was sent, or the database refused the row (SQLSTATE MG003)."""
+    """Tenant data was used outside a scope; nothing was sent, or the database refused the row (SQLSTATE MG003)."""
 
 
 class TenantMismatchError(ScopeError):
-    """A scope was opened inside another tenant's, or a row names another tenant than the scope's (SQLSTATE MG002)."""
+    """A scope was opened inside a scope of another tenant, or a row is of another tenant (SQLSTATE MG002)."""
 
 
 class ScopeClosedError(ScopeError):
-    """The scope has ended, and a task that was started inside it still asks for its data; nothing was sent."""
+    """A task that was started inside a scope used it after its end; nothing was sent."""
 
 
 class ScopeIdleError(ScopeError):
-    """The server ended a scope that sent no statement for too long (SQLSTATE 25P03); nothing of it was written."""
+    """The server ended a scope that sent no statement for too long (SQLSTATE 25P03); the scope was rolled back."""
 
 
 class ScopeAbortedError(ScopeError):
-    """A statement of the scope had failed and the error was caught, so nothing of the scope could be committed."""
+    """A statement of the scope failed and its error was caught; the scope was rolled back instead of committed."""
 
 
 class PermissionDeniedError(MemoryGuildError):
-    """The role may not do this (SQLSTATE 42501): choose an id in a scope, change a shared catalogue, build an index."""
+    """The role may not do this (SQLSTATE 42501), such as choose an id, change a shared table, or build an index."""
 
 
 class IdentityError(ConstraintError):
-    """The id or the tenant of a memory was to be changed (SQLSTATE 23001); store a new memory instead."""
+    """The id and the tenant of a memory cannot be changed (SQLSTATE 23001); store a new memory instead."""
 
 
 class RoleMissingError(SchemaError):
-    """The roles of the tenant scopes are missing, or this login may not use them; the message has the statements."""
+    """The roles of the tenant scopes are missing, or this login may not use them. The message says how to fix it."""
 
 
 class IsolationError(SchemaError):
-    """Tenants are not isolated in this database for this login.
+    """In this database, this login does not isolate tenants.
 
     Attributes:
         problems: What is wrong, one sentence each.
     """
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__(f"tenants are not isolated: {'; '.join(problems)}; `memory-guild doctor` says how to mend it")
+        super().__init__(f"tenants are not isolated: {'; '.join(problems)}; `memory-guild doctor` says how to fix it")
         self.problems = problems

@@ -1,8 +1,8 @@
 """The five tables of the specification as Tortoise models.
 
-Every column, constraint and index carries the specification's name. The tables themselves come from the migrations,
-which are plain SQL: Tortoise's own DDL would name constraints its own way and drop the CHECKs. A test holds the models,
-the migrations and the specification equal.
+Every column, constraint and index has the specification's name. The migrations create the tables in plain SQL, because
+Tortoise's DDL would choose other names for constraints and leave out the CHECKs. Tests compare the models, the
+migrations and the specification.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ _EMPTY_OBJECT = SqlDefault("'{}'")
 
 
 def hash_content(content_text: str) -> str:
-    """The lower-case hexadecimal MD5 of the text's UTF-8 bytes, 32 characters; no security hash."""
+    """The MD5 of the text's UTF-8 bytes, as 32 lower-case hexadecimal characters. Not for security."""
     return hashlib.md5(content_text.encode(), usedforsecurity=False).hexdigest()
 
 
 class DescendingIndex(Index):
-    """An index whose columns are sorted newest, or largest, first."""
+    """An index in descending order."""
 
     def get_sql(self, schema_generator: BaseSchemaGenerator, model: type[Model], safe: bool) -> str:
         """The statement that creates it."""
@@ -66,7 +66,7 @@ class DescendingIndex(Index):
 
 
 class StrictModel(Model):
-    """A Tortoise model that refuses what Tortoise would ignore: unknown columns, and None where None is forbidden."""
+    """A Tortoise model that refuses what Tortoise accepts: unknown columns, and None in a NOT NULL column."""
 
     class Meta:
         abstract = True
@@ -75,7 +75,7 @@ class StrictModel(Model):
         super().__init__(**self._checked(kwargs))
 
     def update_from_dict(self, data: dict[str, Any]) -> Self:
-        """Set several attributes at once, converted and checked as at creation; unknown ones are refused too."""
+        """Set several attributes, checked as when the model is created."""
         return super().update_from_dict(self._checked(data))
 
     @classmethod
@@ -88,7 +88,8 @@ class StrictModel(Model):
     ) -> BulkUpdateQuery[Self]:
         """Update some columns of many rows, see ``tortoise.Model.bulk_update``.
 
-        The rows are named by id, so the planner needs no tenant; a condition on another table Tortoise cannot update.
+        The rows are found by id, so there is no tenant condition. For edges and embeddings it would be a join, which
+        Tortoise cannot update.
         """
         keyed: Any = KeyedConnection(using_db or cls._choose_db(True))  # type: ignore[arg-type]  # this engine's client
         return QuerySet(cls).using_db(keyed).bulk_update(objects, fields, batch_size)
@@ -115,7 +116,7 @@ class StrictModel(Model):
 
 
 class MemoryQuerySet(TenantQuerySet["MemoryRecord"]):
-    """A queryset of memories that never updates a text without its hash."""
+    """A queryset of memories. Updating the text also updates its hash."""
 
     def update(self, **kwargs: Any) -> UpdateQuery:
         """Set columns of all rows, see ``tortoise.queryset.QuerySet.update``."""
@@ -125,7 +126,7 @@ class MemoryQuerySet(TenantQuerySet["MemoryRecord"]):
 
 
 class MemoryRecord(StrictModel):
-    """One memory of one agent of one tenant: a text, kept once.
+    """A memory: a text of an agent of a tenant. Each agent has a text once.
 
     Relations: ``embeddings``, ``outgoing_edges`` (this memory is the source) and ``incoming_edges`` (it is the target).
     """
@@ -176,7 +177,7 @@ class MemoryRecord(StrictModel):
 
     def __init__(self, **kwargs: Any) -> None:
         if (scope := surrounding_scope()) is not None:
-            # The tenant is what row-level security insists on anyway; the agent is the one that the scope assumes.
+            # Row-level security allows no other tenant. The agent is the scope's default.
             assumed = {"tenant_id": scope.tenant_id, "agent_id": scope.agent_id}
             kwargs = {name: value for name, value in assumed.items() if value is not None} | kwargs
         given, text = kwargs.pop("content_hash", None), kwargs.get("content_text")
@@ -185,7 +186,7 @@ class MemoryRecord(StrictModel):
         super().__init__(**kwargs if given is None else {"content_hash": given, **kwargs})
 
     def __setattr__(self, key: str, value: Any) -> None:
-        """Set an attribute; the hash follows the text for as long as it is the text's hash."""
+        """Set an attribute. A new text gets a new hash, unless the old hash was not the old text's."""
         if key == "content_text":
             old_text, old_hash = self.__dict__.get("content_text"), self.__dict__.get("content_hash")
             if old_hash is None or (isinstance(old_text, str) and old_hash == _hash_of_valid_text(old_text)):
@@ -199,7 +200,7 @@ class MemoryRecord(StrictModel):
         force_create: bool = False,
         force_update: bool = False,
     ) -> None:
-        """Insert or update the row, see ``tortoise.Model.save``; a text is never saved without its hash."""
+        """Insert or update the row, see ``tortoise.Model.save``. Saving the text also saves its hash."""
         if update_fields is not None:
             update_fields = set(update_fields)
             if "content_text" in update_fields:
@@ -214,7 +215,7 @@ class MemoryRecord(StrictModel):
         batch_size: int | None = None,
         using_db: BaseDBAsyncClient | None = None,
     ) -> BulkUpdateQuery[Self]:
-        """Update some columns of many rows, see ``tortoise.Model.bulk_update``; a text takes its hash along."""
+        """Update some columns of many rows, see ``tortoise.Model.bulk_update``. The text's hash is updated too."""
         columns = list(fields)
         if "content_text" in columns and "content_hash" not in columns:
             columns.append("content_hash")
@@ -222,12 +223,12 @@ class MemoryRecord(StrictModel):
 
 
 def _hash_of_valid_text(content_text: str) -> str:
-    # A lone surrogate has no UTF-8 bytes; the column's own check refuses the text before the hash is ever used.
+    # A lone surrogate has no UTF-8 bytes. The column's field refuses such a text before the hash is used.
     return hash_content(content_text.encode(errors="replace").decode())
 
 
 class MemoryEmbedding(StrictModel):
-    """Where a memory's vector lies: its id in the vector store; one per memory and embedding model."""
+    """An embedding: the id of a memory's vector in the vector store. One for each memory and embedding model."""
 
     embedding_id = IdField(
         primary_key=True,
@@ -257,7 +258,7 @@ class MemoryEmbedding(StrictModel):
 
 
 class MemoryRelationship(StrictModel):
-    """A directed, typed edge from one memory to another."""
+    """An edge from one memory to another, with a type."""
 
     relationship_id = IdField(
         primary_key=True,
@@ -292,7 +293,7 @@ class MemoryRelationship(StrictModel):
             check="confidence_score >= 0 AND confidence_score <= 1",
             name="memory_relationships_confidence_score_check",
         ),
-        description="How sure the edge is, from 0 to 1; None where nobody said",
+        description="How sure the edge is, from 0 to 1; None if unspecified",
     )
     created_at = TimestampField(null=True, db_default=_NOW, description="When the edge was stored")
 
@@ -313,7 +314,7 @@ class MemoryRelationship(StrictModel):
 
 
 class DataSource(StrictModel):
-    """An entry of the allowlist: a source that memories may be ingested from."""
+    """A data source that memories may be ingested from."""
 
     source_id = IdField(
         primary_key=True,
@@ -345,7 +346,7 @@ class DataSource(StrictModel):
 
 
 class MemoryAccessPolicy(StrictModel):
-    """A policy that decides which agent may do what with which memory."""
+    """A policy: which agent may do what with which memory."""
 
     policy_id = IdField(
         primary_key=True,
@@ -371,11 +372,11 @@ MODELS: tuple[type[StrictModel], ...] = (
     DataSource,
     MemoryAccessPolicy,
 )
-"""The models in the specification's order."""
+"""In the order of the specification."""
 
 
 def check_constraints(model: type[StrictModel]) -> tuple[CheckConstraint, ...]:
-    """The CHECKs of a model's table: those beside its columns, then those over several columns."""
+    """The CHECKs of a table: those of single columns, then those of several columns."""
     beside_columns = [field.check for field in model._meta.fields_map.values() if hasattr(field, "check")]
     over_columns = [constraint for constraint in model._meta.constraints if isinstance(constraint, CheckConstraint)]
     return (*beside_columns, *over_columns)

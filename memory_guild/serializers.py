@@ -1,10 +1,11 @@
-"""Pydantic models generated from the Tortoise models: what is read, and what is asked for to create a row.
+"""Pydantic models generated from the Tortoise models: to read rows, and to create them.
 
-``…Read`` has every column; ``MemoryRecordWithRelationsRead`` has the memory's embeddings and edges too. ``…Create`` has
-what a caller decides: ids and timestamps are the database's, forgetting has verbs of its own; unknown keys are refused.
+``…Read`` has every column. ``MemoryRecordWithRelationsRead`` also has the memory's embeddings and edges. ``…Create``
+has the columns that a caller may set: the database sets ids and timestamps, and forgetting has its own verbs. Unknown
+keys are refused.
 
-Read a row with ``MemoryRecordRead.model_validate(memory)``, which sends no query. The one with relations takes a memory
-whose relations were fetched before (``await memory.fetch_related("embeddings", "outgoing_edges", "incoming_edges")``).
+``MemoryRecordRead.model_validate(memory)`` sends no query. For ``MemoryRecordWithRelationsRead``, fetch the relations
+first: ``await memory.fetch_related("embeddings", "outgoing_edges", "incoming_edges")``.
 """
 
 # No `from __future__ import annotations` here: Tortoise reads the annotations of a serializer as types.
@@ -40,21 +41,21 @@ from memory_guild.models import (
 )
 from memory_guild.types import RELATIONS
 
-# The columns of a foreign key exist only once Tortoise has joined the models; a context of its own leaves no trace.
+# Tortoise adds the columns of foreign keys when it initializes the models. A context of its own changes nothing else.
 with TortoiseContext():
     Tortoise.init_models(["memory_guild.models"], "models")
 
 
-_QUIET = ConfigDict(hide_input_in_errors=True)  # an error is logged, and the input is what users told their agents
+_QUIET = ConfigDict(hide_input_in_errors=True)  # errors are logged, and the input is what users tell their agents
 
 
 def _generate(
     model: type[StrictModel], suffix: str, columns: Sequence[str], defaults: Mapping[str, Any], *, check: bool
 ) -> type[PydanticModel]:
-    """The Pydantic model of some of a model's columns.
+    """A Pydantic model of some of the columns.
 
-    With ``check``, each value passes the column's own check, so that the rule stands once, in the field. An enum's
-    values stand in the schema itself rather than behind a ``$ref``, which tool calls often do not follow.
+    With ``check``, the column's field checks each value, so that each rule is stated once. The values of an enum are
+    written into the schema, because tool calls often do not follow a ``$ref``.
     """
     name = f"{model.__name__}{suffix}"
     generated = pydantic_model_creator(
@@ -89,7 +90,7 @@ def _create(model: type[StrictModel], *required: str, **defaults: Any) -> type[P
     return _generate(model, "Create", [*required, *defaults], defaults, check=True)
 
 
-# mypy cannot follow a base class that is computed; to it, these classes have attributes of any type.
+# mypy cannot follow a computed base class: for mypy, the attributes of these classes are of any type.
 
 
 class MemoryRecordRead(_read(MemoryRecord)):  # type: ignore[misc]
@@ -101,15 +102,15 @@ class MemoryEmbeddingRead(_read(MemoryEmbedding)):  # type: ignore[misc]
 
 
 class MemoryRelationshipRead(_read(MemoryRelationship)):  # type: ignore[misc]
-    """An edge from one memory to another, as stored."""
+    """An edge as stored."""
 
 
 class DataSourceRead(_read(DataSource)):  # type: ignore[misc]
-    """An entry of the allowlist, as stored."""
+    """A data source as stored."""
 
 
 class MemoryAccessPolicyRead(_read(MemoryAccessPolicy)):  # type: ignore[misc]
-    """An access policy, as stored."""
+    """An access policy as stored."""
 
 
 class MemoryRecordWithRelationsRead(MemoryRecordRead):
@@ -145,7 +146,7 @@ class MemoryRecordCreate(
 
 
 class MemoryEmbeddingCreate(_create(MemoryEmbedding, "memory_id", "vector_id", "embedding_model")):  # type: ignore[misc]
-    """A memory's vector, stored elsewhere, to make known."""
+    """An embedding to store: the id of a vector that lies in the vector store."""
 
 
 class MemoryRelationshipCreate(
@@ -157,7 +158,7 @@ class MemoryRelationshipCreate(
 class DataSourceCreate(
     _create(DataSource, "source_name", "source_type", source_uri=None, is_active=True, metadata={})  # type: ignore[misc]
 ):
-    """A source to approve."""
+    """A data source to approve."""
 
 
 class MemoryAccessPolicyCreate(_create(MemoryAccessPolicy, "policy_name", "policy_rules", is_active=True)):  # type: ignore[misc]
@@ -165,7 +166,7 @@ class MemoryAccessPolicyCreate(_create(MemoryAccessPolicy, "policy_name", "polic
 
 
 def invalid_input(error: ValidationError) -> InvalidInputError:
-    """The first thing that Pydantic found wrong, as the package's error, without the input."""
+    """The first of Pydantic's errors as an error of the package, without the input."""
     first = error.errors(include_url=False, include_input=False)[0]
     ours = first.get("ctx", {}).get("error")
     if isinstance(ours, InvalidInputError):

@@ -1,4 +1,4 @@
-"""Enums and limits: the closed lists and lengths of the specification, as Python values."""
+"""Enums and limits: the choices and lengths of the specification."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from enum import StrEnum
 from typing import Literal, TypeAlias, get_args
 
 NAME_MAX_LENGTH = 255
-"""Characters in an ``agent_id``, ``tenant_id``, ``vector_id``, ``source_name`` or ``policy_name``."""
+"""The most characters in an ``agent_id``, ``tenant_id``, ``vector_id``, ``source_name`` or ``policy_name``."""
 
 EMBEDDING_MODEL_MAX_LENGTH = 100
-"""Characters in the name of an embedding model."""
+"""The most characters in the name of an embedding model."""
 
 CHOICE_MAX_LENGTH = 50
-"""Characters in a column that holds one of a closed list of values."""
+"""The most characters in a column whose values are the members of an enum."""
 
 CONTENT_HASH_MAX_LENGTH = 64
-"""Characters that ``content_hash`` can hold; an MD5 in hexadecimal takes 32."""
+"""The most characters in a ``content_hash``. An MD5 in hexadecimal has 32."""
 
 
 Relation: TypeAlias = Literal["embeddings", "outgoing_edges", "incoming_edges"]
-"""A relation of a memory that can be read along with it."""
+"""A relation of a memory, to read along with it."""
 
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 """All relations of a memory."""
@@ -36,7 +36,7 @@ class SourceType(StrEnum):
 
 
 class RelationshipType(StrEnum):
-    """What an edge says of its source memory: it references, contradicts, supports, follows its target."""
+    """What an edge says: its source references, contradicts, supports or follows its target, or is related to it."""
 
     REFERENCES = "references"
     CONTRADICTS = "contradicts"
@@ -46,7 +46,7 @@ class RelationshipType(StrEnum):
 
 
 class DataSourceType(StrEnum):
-    """What kind of system an approved data source is."""
+    """The kind of system that a data source is."""
 
     API = "api"
     DATABASE = "database"
@@ -56,7 +56,7 @@ class DataSourceType(StrEnum):
 
 
 class StoreOutcome(StrEnum):
-    """What became of a memory that was to be stored."""
+    """What happened to a memory that was to be stored."""
 
     CREATED = "created"
     EXISTING = "existing"
@@ -65,7 +65,7 @@ class StoreOutcome(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which edges of a memory are followed: those that leave it, those that reach it, or both."""
+    """Which edges of a memory to follow: those that leave it, those that reach it, or both."""
 
     OUTGOING = "outgoing"
     INCOMING = "incoming"

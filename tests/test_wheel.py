@@ -147,5 +147,5 @@ async def test_installed_command_refuses_a_newer_database(
     result = run(installation, "-c", COMMAND, "upgrade", url=database_url, cwd=tmp_path)
 
     assert result.returncode == 1
-    assert "the database is newer than this code: it has 99_later.py" in result.stderr
+    assert "the database is newer than this version of memory-guild: it has 99_later.py" in result.stderr
     assert "Traceback" not in result.stderr

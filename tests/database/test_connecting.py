@@ -358,8 +358,7 @@ async def test_empty_database_lacks_every_migration(empty_database_url: str) -> 
 
     assert caught.value.pending == known_migrations() != []
     assert str(caught.value) == (
-        f"the database lacks {len(known_migrations())} migration(s): {', '.join(known_migrations())};"
-        " run `memory-guild upgrade`"
+        f"the database lacks migrations: {', '.join(known_migrations())}; run `memory-guild upgrade`"
     )
     async with connect(empty_database_url, check_schema=False):
         assert await applied_migrations() == []
@@ -385,7 +384,8 @@ async def test_database_that_is_newer_is_refused(
 
     assert caught.value.unknown == newer
     assert str(caught.value) == (
-        "the database is newer than this code: it has 98_later.py, 99_much_later.py; upgrade the memory-guild package"
+        "the database is newer than this version of memory-guild: it has 98_later.py, 99_much_later.py;"
+        " upgrade the package"
     )
 
 

@@ -1,5 +1,5 @@
--- The edges whose two ends are among the memories $1, of the types $2 (NULL: all) and with a confidence of at least $3
--- (NULL: any; where nobody said, it counts as 1), oldest first.
+-- The edges whose two ends are among the memories $1, oldest first: of the types $2 (NULL: all), with a confidence of
+-- at least $3 (NULL: any; an unspecified one counts as 1).
 SELECT *
 FROM memory_relationships
 WHERE

@@ -1,5 +1,5 @@
--- Raises the confidence of each edge $1 to the score beside it in $2, where that is higher or nobody said; returns
--- which.
+-- Raises the confidence of each edge $1 to the one at the same place in $2, if that is higher or the edge has none.
+-- Returns the ids of the edges that it changed.
 UPDATE memory_relationships AS edge
 SET confidence_score = given.confidence_score
 FROM (

@@ -1,6 +1,6 @@
--- Stores the edge from $1 to $2 of type $3 with confidence $4, once; where it is there, raises its confidence to $4 if
--- $5. No row: another transaction stored, raised or deleted it after this statement began; the next run sees what is
--- there.
+-- Stores the edge from $1 to $2 of type $3 with confidence $4, if it does not exist. If it does, and if $5, raises its
+-- confidence to $4. No row: another transaction stored, raised or deleted the edge after this statement began. Run the
+-- statement again: it then sees what the other one did.
 WITH present AS (
     SELECT *
     FROM memory_relationships

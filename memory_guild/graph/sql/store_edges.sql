@@ -1,4 +1,4 @@
--- Stores those of the given edges that are not there yet; returns the ends, type and id of each new one.
+-- Stores those of the given edges that do not exist. Returns the ends, type and id of each new edge.
 -- Sorted by the unique key: calls that overlap wait for each other instead of deadlocking.
 INSERT INTO memory_relationships (source_memory_id, target_memory_id, relationship_type, confidence_score)
 SELECT source_memory_id, target_memory_id, relationship_type, confidence_score

@@ -1,4 +1,4 @@
--- Those of the given edges that are there.
+-- Those of the given edges that exist.
 SELECT stored.relationship_id, stored.source_memory_id, stored.target_memory_id, stored.relationship_type
 FROM
     unnest($1::uuid[], $2::uuid[], $3::varchar[])

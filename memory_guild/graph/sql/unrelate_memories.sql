@@ -1,4 +1,4 @@
--- Deletes the edges from $1 to $2, of type $3 or, where that is NULL, of all types; returns their ids.
+-- Deletes the edges from $1 to $2 of type $3 (NULL: of all types). Returns their ids.
 DELETE FROM memory_relationships
 WHERE
     source_memory_id = $1::uuid AND target_memory_id = $2::uuid
