@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -24,7 +24,6 @@ from memory_guild.models import (
 )
 from memory_guild.types import DataSourceType, RelationshipType, SourceType
 from memory_guild.values.fields import ChoiceField
-from tests.databases import copied_database
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -58,17 +57,10 @@ TYPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def migrated_url(server_url: str, template: str) -> Iterator[str]:
-    """A migrated database that all tests of this module read."""
-    with copied_database(server_url, template) as url:
-        yield url
-
-
 @pytest.fixture
-async def connection(migrated_url: str) -> AsyncIterator[Connection]:
+async def connection(verbs_database_url: str) -> AsyncIterator[Connection]:
     """A connection that leaves nothing behind."""
-    connection = await asyncpg.connect(migrated_url)
+    connection = await asyncpg.connect(verbs_database_url)
     yield connection
     await connection.close()
 

@@ -66,8 +66,9 @@ async def test_what_comes_back_is_what_is_stored() -> None:
         found = await contradictions(str(named["b"]))
         assert found
         for source, target, edge in found:
-            assert (source, target) == (await get(edge.source_memory_id), await get(edge.target_memory_id))
-            assert edge == await MemoryRelationship.get(relationship_id=edge.relationship_id)
+            assert vars(source) == vars(await get(edge.source_memory_id))
+            assert vars(target) == vars(await get(edge.target_memory_id))
+            assert vars(edge) == vars(await MemoryRelationship.get(relationship_id=edge.relationship_id))
         assert await contradictions(await get(named["b"])) == found
 
 

@@ -1,4 +1,4 @@
-"""Neighbours: in each direction, by type and confidence, the surest first, none that is forgotten or a stranger's."""
+"""Neighbors: in each direction, by type and confidence, the surest first, none that is forgotten or a stranger's."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ async def test_the_memory_and_the_edge_are_the_stored_ones() -> None:
         named = await around_the_center()
         found = await neighbors(str(named["center"]))
         for memory, edge in found:
-            assert memory == await get(memory.memory_id)
-            assert edge == await MemoryRelationship.get(relationship_id=edge.relationship_id)
+            assert vars(memory) == vars(await get(memory.memory_id))
+            assert vars(edge) == vars(await MemoryRelationship.get(relationship_id=edge.relationship_id))
         assert named.ends(edge for _, edge in found) == [
             ("center", "b"),
             ("center", "a"),
@@ -83,7 +83,7 @@ async def test_the_memory_and_the_edge_are_the_stored_ones() -> None:
         assert await neighbors(await get(named["center"])) == found
 
 
-async def test_a_neighbour_comes_once_for_each_edge() -> None:
+async def test_a_neighbor_comes_once_for_each_edge() -> None:
     async with acme():
         named = await graph(("a", "b", 0.5, "supports"), ("a", "b", 0.9, "follows"), ("b", "a", 0.7, "supports"))
         found = await neighbors(named["a"])
@@ -101,7 +101,7 @@ async def test_edges_of_one_confidence_come_newest_first() -> None:
         assert named.of(memory for memory, _ in await neighbors(named["center"])) == ["a", "c", "b"]
 
 
-async def test_forgotten_memories_are_no_neighbours_and_have_none() -> None:
+async def test_forgotten_memories_are_no_neighbors_and_have_none() -> None:
     async with acme():
         named = await around_the_center()
         await forget(named["a"], named["d"])
@@ -121,7 +121,7 @@ async def test_whoever_is_not_there_has_none() -> None:
         assert await neighbors(theirs["x"]) == []
 
 
-async def test_strangers_are_no_neighbours() -> None:
+async def test_strangers_are_no_neighbors() -> None:
     theirs = await strangers("x", "y")
     async with acme() as scope:
         named = await graph(("center", "a", 0.5))
@@ -138,7 +138,7 @@ async def test_strangers_are_no_neighbours() -> None:
 
 
 @pytest.mark.parametrize("end", ["forgotten", "deleted"])
-async def test_a_neighbour_that_goes_between_the_two_statements_is_left_out(
+async def test_a_neighbor_that_goes_between_the_two_statements_is_left_out(
     monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     async with acme():

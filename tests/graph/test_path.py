@@ -60,7 +60,9 @@ async def test_the_memories_are_the_stored_ones() -> None:
     async with acme():
         named = await graph(("a", "b"), ("b", "c"))
         found = await path(str(named["a"]), await get(named["c"]))
-        assert found == Path([await get(named[name]) for name in "abc"], 1.0)
+        assert found is not None
+        assert [vars(memory) for memory in found.memories] == [vars(await get(named[name])) for name in "abc"]
+        assert found.confidence == 1
 
 
 @pytest.mark.parametrize(("max_hops", "expected"), [(3, None), (4, "abcde"), (100, "abcde")])

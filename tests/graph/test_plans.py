@@ -114,7 +114,7 @@ async def test_what_was_seen_is_not_compared_with_each_edge(as_app: Connection, 
     assert HUB_EDGES < max(met) < 50 * HUB_EDGES
 
 
-async def test_of_a_hub_as_many_neighbours_are_looked_up_as_are_wanted(as_app: Connection) -> None:
+async def test_of_a_hub_as_many_neighbors_are_looked_up_as_are_wanted(as_app: Connection) -> None:
     plan = await _plan(as_app, *STATEMENTS["neighbors of a hub"], "force_generic_plan", run=True)
     assert plan["Actual Rows"] == 100
     joins = [node for node in _nodes(plan) if node["Node Type"] == "Nested Loop"]

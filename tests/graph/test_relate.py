@@ -43,7 +43,8 @@ async def test_a_new_edge_is_stored_as_given(shared_database: str) -> None:
     assert related.created
     assert await edges_in(shared_database) == [(named["a"], named["b"], "supports", 0.25)]
     async with acme():
-        assert related.edge == await MemoryRelationship.get(relationship_id=related.edge.relationship_id)
+        stored = await MemoryRelationship.get(relationship_id=related.edge.relationship_id)
+        assert vars(related.edge) == vars(stored)
     assert related.edge.relationship_type is RelationshipType.SUPPORTS
     assert related.edge.confidence_score == 0.25
     assert related.edge.created_at is not None
@@ -56,7 +57,7 @@ async def test_memories_are_named_by_model_id_or_text() -> None:
         second = await relate(str(named["a"]), await get(named["b"]), "follows")
 
     assert (first.created, second.created) == (True, False)
-    assert second.edge == first.edge
+    assert vars(second.edge) == vars(first.edge)
 
 
 async def test_types_and_directions_are_edges_of_their_own(shared_database: str) -> None:

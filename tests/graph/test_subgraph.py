@@ -74,9 +74,9 @@ async def test_what_comes_back_is_what_is_stored() -> None:
     async with acme():
         named = await graph(*PICTURE)
         result = await subgraph(str(named["a"]))
-        assert result.memories == [await get(memory) for memory in result.memories]
-        assert result.edges == [
-            await MemoryRelationship.get(relationship_id=edge.relationship_id) for edge in result.edges
+        assert [vars(memory) for memory in result.memories] == [vars(await get(memory)) for memory in result.memories]
+        assert [vars(edge) for edge in result.edges] == [
+            vars(await MemoryRelationship.get(relationship_id=edge.relationship_id)) for edge in result.edges
         ]
         assert await subgraph(await get(named["a"])) == result
 

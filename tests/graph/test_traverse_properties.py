@@ -225,7 +225,7 @@ class Walk:
         return zip(self.named.ends(result.edges), result.edges, strict=True)
 
     async def check_neighbors(self, start: str, limit: int) -> None:
-        """One neighbour for each edge that touches the memory, the surest first."""
+        """One neighbor for each edge that touches the memory, the surest first."""
         result = await neighbors(self.named[start], limit=limit, **self.follow.arguments)
         expected = []
         for (source, target, kind), confidence in self.follow.fulfilled(self.world):
