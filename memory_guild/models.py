@@ -293,7 +293,7 @@ class MemoryRelationship(StrictModel):
             check="confidence_score >= 0 AND confidence_score <= 1",
             name="memory_relationships_confidence_score_check",
         ),
-        description="How sure the edge is, from 0 to 1; None if unspecified",
+        description="How sure the edge is, from 0 to 1; None where nobody said",
     )
     created_at = TimestampField(null=True, db_default=_NOW, description="When the edge was stored")
 
