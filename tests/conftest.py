@@ -40,22 +40,8 @@ ONCE_IS_ENOUGH = (
 )
 """What these test does not depend on the server's version: they are marked ``any_server``."""
 
-
-LONG = (
-    "cli/test_demo.py::test_a_server_that_does_not_answer_is_one_line",
-    "cli/test_demo.py::test_the_whole_command",
-    "embedded/test_lifecycle.py::test_a_new_server_answers_and_has_vectors[16]",
-    "embedded/test_lifecycle.py::test_a_server_in_use_can_be_kept_and_stopped_too",
-    "embedded/test_sharing.py::test_six_processes_at_once_create_one_server",
-    "embedded/test_sharing.py::test_threads_attach_and_detach_at_once",
-    "migrations/test_aerich.py::test_schema_is_the_one_of_the_setting[existing",
-    "migrations/test_aerich.py::test_schema_is_the_one_of_the_setting[missing-Guild",
-    "migrations/test_aerich.py::test_whole_life_of_a_database[aerich.toml]",
-    "migrations/test_migrating_roles.py::test_databases_that_are_upgraded_at_once[SUPERUSER]",
-    "test_benchmarks.py::test_every_",
-    "test_benchmarks.py::test_the_",
-)
-"""Tests that take long beside what they add to the others of their files: they run with ``--long``, as in CI."""
+NEED_ALL_EXTRAS = ("test_benchmarks.py", "test_traverse_properties.py")
+"""They import what only the extra ``dev`` installs, so they are part of the long run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,15 +49,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long tests too")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without ``--long``, do not even import what needs all extras."""
+    return True if collection_path.name in NEED_ALL_EXTRAS and not config.getoption("--long") else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what need not run on every server, and leave out what is long."""
     folder = Path(__file__).parent
     for item in items:
-        path = item.path.relative_to(folder)
-        if path.parts[0] in ONCE_IS_ENOUGH:
+        if item.path.relative_to(folder).parts[0] in ONCE_IS_ENOUGH:
             item.add_marker(pytest.mark.any_server)
-        if f"{path.as_posix()}::{item.name}".startswith(LONG):
-            item.add_marker(pytest.mark.long)
     if not config.getoption("--long"):
         left_out = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)

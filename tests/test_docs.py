@@ -35,6 +35,7 @@ def run(command: list[str], database_url: str) -> str:
     return completed.stdout
 
 
+@pytest.mark.long
 def test_readme_example_prints_what_it_shows(database_url: str, tmp_path: Path) -> None:
     (example,) = blocks(ROOT / "README.md", "python")
     script = tmp_path / "example.py"
@@ -45,6 +46,7 @@ def test_readme_example_prints_what_it_shows(database_url: str, tmp_path: Path) 
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the README shows the documentation of Python 3.11")
+@pytest.mark.long
 def test_readme_shows_the_real_output_of_the_demo(database_url: str) -> None:
     def without_counts(text: str) -> list[str]:
         # A patch release of Python changes some docstrings, and so how many memories there are.

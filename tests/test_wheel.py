@@ -18,6 +18,8 @@ import pytest
 from memory_guild.database.migrations import known_migrations
 from memory_guild.schema.catalog import compare_catalog
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -126,6 +126,7 @@ def test_a_walk_shows_the_same_in_every_database(
     assert len(first) == 21
 
 
+@pytest.mark.long
 def test_the_whole_command(empty_database: str) -> None:
     command = [sys.executable, "-W", "error", "-m", "memory_guild.cli", "demo", "--topic", "asyncio.Queue"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -137,6 +138,7 @@ def test_the_whole_command(empty_database: str) -> None:
     assert "Remembering" in done.stderr
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_answer_is_one_line(small: python_docs.Corpus) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "memory_guild.cli", "demo"],

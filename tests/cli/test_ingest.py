@@ -83,6 +83,7 @@ def test_standard_input(configured: str) -> None:
     assert stored_texts(configured) == ["one", "two"]
 
 
+@pytest.mark.long
 def test_a_pipe(configured: str) -> None:
     command = [sys.executable, "-W", "error", "-m", "memory_guild.cli", "ingest", "-", "--batch-size", "2"]
     lines = "\n".join(line(str(number)) for number in range(5))

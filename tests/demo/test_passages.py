@@ -14,6 +14,7 @@ from memory_guild.demo import passages
 from tests.demo.conftest import SLICE
 
 
+@pytest.mark.long
 def test_several_thousand_from_all_over_the_library(corpus: python_docs.Corpus) -> None:
     kinds = Counter(passage.kind for passage in corpus.passages)
     assert len(corpus.passages) > 5000
@@ -61,6 +62,7 @@ def test_the_name_that_users_know(corpus: python_docs.Corpus, subject: str, modu
     assert (found.module, found.kind) == (module, kind)
 
 
+@pytest.mark.long
 def test_reading_imports_nothing_that_has_a_source_file() -> None:
     code = (
         "import sys; from memory_guild import demo as python_docs; before = set(sys.modules); python_docs.read();"
@@ -80,6 +82,7 @@ def test_without_the_topics_there_are_docstrings(monkeypatch: pytest.MonkeyPatch
     assert not [passage for passage in found.passages if passage.kind == "topic"]
 
 
+@pytest.mark.long
 def test_it_is_the_same_each_time(small: python_docs.Corpus) -> None:
     assert python_docs.read(reversed(SLICE)) == small
 

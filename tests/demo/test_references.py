@@ -100,6 +100,7 @@ def test_the_surest_are_kept() -> None:
     assert list(found)[:3] == ["shop.f_29", "shop.f_0", "shop.f_1"]
 
 
+@pytest.mark.long
 def test_every_reference_is_in_its_text(corpus: python_docs.Corpus) -> None:
     texts = {passage.subject: passage.text for passage in corpus.passages}
     for reference in corpus.references:

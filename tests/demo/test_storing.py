@@ -18,6 +18,7 @@ from memory_guild.types import SourceType
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
+@pytest.mark.long
 async def test_what_is_stored(tables: str, small: python_docs.Corpus) -> None:
     stored = await python_docs.store(small)
     assert stored.stored == await MemoryRecord.all().count()

@@ -19,6 +19,7 @@ from tests.embedded.processes import Child, eventually, kill_server, stops
 
 
 @pytest.mark.parametrize("version", [16, 18])
+@pytest.mark.long
 def test_a_new_server_answers_and_has_vectors(copy_of: Callable[[int], Path], version: int) -> None:
     server = embedded.attach(copy_of(version), options=FAST)
     assert server.version == version
@@ -74,6 +75,7 @@ def test_a_started_server_runs_on_until_it_is_stopped(folder: Path) -> None:
     assert embedded.stop(folder) is False
 
 
+@pytest.mark.long
 def test_a_server_in_use_can_be_kept_and_stopped_too(folder: Path) -> None:
     with Child("attach", folder) as child:
         server = child.answer()["server"]
@@ -99,6 +101,7 @@ def test_looking_and_stopping_create_nothing(place: Path) -> None:
 
 
 @pytest.mark.parametrize(("existing", "other"), [(16, 18), (18, 16)])
+@pytest.mark.long
 def test_the_version_of_the_data_wins(copy_of: Callable[[int], Path], existing: int, other: int) -> None:
     folder = copy_of(existing)
     with pytest.raises(EmbeddedServerError, match=f"contains the data of PostgreSQL {existing}, not {other}"):
@@ -116,6 +119,7 @@ def test_an_unknown_version_is_refused(place: Path) -> None:
     assert not (place / "pg").exists()
 
 
+@pytest.mark.long
 def test_a_process_killed_while_it_creates_the_data_leaves_room_for_the_next(place: Path) -> None:
     folder = place / "pg"
     with Child("attach", folder) as child:

@@ -28,6 +28,7 @@ def modes(*tops: Path) -> Iterator[tuple[Path, int, int, int]]:
             yield path, found.st_mode, found.st_uid, found.st_gid
 
 
+@pytest.mark.long
 def test_no_permission_changes_outside_the_folder(place: Path) -> None:
     before = list(modes(PACKAGE, place))
     embedded.attach(place / "pg", options=FAST).detach()
@@ -46,6 +47,7 @@ def test_everything_in_the_folder_is_closed(folder: Path) -> None:
 
 
 @needs_root
+@pytest.mark.long
 def test_another_user_gets_neither_at_the_data_nor_at_the_socket(folder: Path) -> None:
     server = embedded.attach(folder, options=FAST)
     with Child("intrude", folder, server.url, user_id=NOBODY) as intruder:
@@ -72,6 +74,7 @@ def test_another_user_who_reaches_the_socket_is_refused_by_the_server(own_folder
 
 
 @needs_root
+@pytest.mark.long
 def test_an_ordinary_user_has_a_server_of_its_own(place: Path) -> None:
     home = place / "home"
     home.mkdir(0o755)
@@ -162,6 +165,7 @@ def test_data_of_an_older_number_of_the_system_account_is_handed_over(own_folder
 
 
 @needs_root
+@pytest.mark.long
 def test_binaries_in_a_closed_environment_are_copied_not_opened(place: Path, own_folder: Path) -> None:
     closed = place / "closed"
     closed.mkdir(0o700)

@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from memory_guild import embedded
 from memory_guild.embedded import lease, watch
 from tests.embedded.child import FAST
@@ -23,6 +25,7 @@ def test_a_second_process_shares_the_server(folder: Path) -> None:
     assert answers[0]["answer"] == 42
 
 
+@pytest.mark.long
 def test_the_death_of_the_owner_leaves_the_server_to_the_other(folder: Path) -> None:
     with Child("attach", folder) as owner:
         server = owner.answer()["server"]
@@ -43,6 +46,7 @@ def test_the_server_stops_when_the_last_process_ends(folder: Path) -> None:
     assert eventually(lambda: not is_alive(watcher_id(folder)))
 
 
+@pytest.mark.long
 def test_the_server_stops_when_the_last_process_is_killed(folder: Path) -> None:
     with Child("attach", folder) as child:
         child.answer()
@@ -51,6 +55,7 @@ def test_the_server_stops_when_the_last_process_is_killed(folder: Path) -> None:
     assert "database system is shut down" in (folder / "server.log").read_text()
 
 
+@pytest.mark.long
 def test_six_processes_at_once_create_one_server(place: Path) -> None:
     with ExitStack() as stack:
         children = [stack.enter_context(Child("attach", place / "pg")) for _ in range(6)]
@@ -62,6 +67,7 @@ def test_six_processes_at_once_create_one_server(place: Path) -> None:
     assert stops(place / "pg")
 
 
+@pytest.mark.long
 def test_threads_attach_and_detach_at_once(folder: Path) -> None:
     errors: list[BaseException] = []
 
@@ -143,6 +149,7 @@ def test_a_killed_server_is_started_again(folder: Path) -> None:
     assert stops(folder)
 
 
+@pytest.mark.long
 def test_a_process_killed_while_it_starts_the_server_leaves_none_behind(folder: Path) -> None:
     with Child("attach", folder) as child:
         assert eventually((folder / "starting").exists)

@@ -139,6 +139,7 @@ async def test_the_confidences_of_edges_that_are_there(
     assert [scores[named[target]] for _, target in pairs] == expected
 
 
+@pytest.mark.long
 async def test_more_edges_than_one_statement_takes(shared_database: str) -> None:
     async with acme() as scope:
         named = await memories(*(f"memory {number}" for number in range(73)))

@@ -262,6 +262,7 @@ hops = st.integers(1, 6)
 
 @bounded
 @given(worlds(), conditions(), st.sampled_from(NAMES), hops, limits)
+@pytest.mark.long
 async def test_traverse_and_neighbors(world: World, follow: Conditions, start: str, max_hops: int, limit: int) -> None:
     async def check(walk: Walk) -> None:
         await walk.check_traverse(start, max_hops, 100)
@@ -273,6 +274,7 @@ async def test_traverse_and_neighbors(world: World, follow: Conditions, start: s
 
 @bounded
 @given(worlds(), conditions(), st.data(), hops, limits)
+@pytest.mark.long
 async def test_path_and_subgraph(world: World, follow: Conditions, data: Any, max_hops: int, limit: int) -> None:
     live = st.sampled_from(world.live())
     starts = data.draw(st.lists(live, min_size=1, max_size=3))

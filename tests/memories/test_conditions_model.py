@@ -72,6 +72,7 @@ CONDITIONS = st.dictionaries(FIELDS, VALUES | OPERATORS, max_size=2)
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
+@pytest.mark.long
 async def test_what_is_found_is_what_the_model_says(in_utc: None, data: st.DataObject) -> None:
     stored = data.draw(st.lists(METADATA, min_size=1, max_size=8))
     used = [value for metadata in stored for value in (metadata or {}).values()]

@@ -129,6 +129,7 @@ DATE_LIKE = st.from_regex(r"[0-9]{0,6}-?[0-9]{1,3}-?[0-9]{1,2}[T ]?[0-9:.]{0,12}
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(DATE_LIKE | st.text("0123456789-:.+TZ ", max_size=30), min_size=50, max_size=50))
+@pytest.mark.long
 async def test_no_text_makes_a_comparison_fail(dated: str, texts: list[str]) -> None:
     with pytest.raises(Undone):
         async with tenant_scope("model"):

@@ -210,6 +210,7 @@ class MemoryMachine(RuleBasedStateMachine):
                     break
 
 
+@pytest.mark.long
 def test_the_database_is_what_the_dicts_say(verbs_database_url: str) -> None:
     with asyncio.Runner() as runner:
         connected = connect(verbs_database_url)

@@ -118,6 +118,7 @@ async def some_ids(number: int) -> list[UUID]:
 
 
 @pytest.mark.parametrize("number", [1, 50, 500])
+@pytest.mark.long
 async def test_memories_are_got_by_their_key(unequal: None, number: int) -> None:
     async with tenant_scope("giant") as scope:
         memory_ids = await some_ids(number)
@@ -240,6 +241,7 @@ async def find_explained(scope: Scope, **arguments: Any) -> tuple[list[MemoryRec
 
 @pytest.mark.parametrize("tenant_id", ["tiny", "old", "half", "giant"])
 @pytest.mark.parametrize("limit", [50, 1])
+@pytest.mark.long
 async def test_with_the_index_a_page_of_a_list_is_a_handful_of_the_table(
     indexed: None, tenant_id: str, limit: int
 ) -> None:

@@ -78,6 +78,7 @@ def items(*numbers: int) -> list[Item]:
 # --- deadlocks among streams ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_streams_in_opposite_orders_all_finish(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, remember_many: RememberMany
 ) -> None:

@@ -198,6 +198,7 @@ async def test_a_text_that_somebody_is_changing(
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.long
 async def test_storing_forgetting_restoring_and_purging_at_once(seed: int, superuser: Connection) -> None:
     """Every outcome is counted, and the sums must be what is there in the end."""
     chosen = random.Random(seed)

@@ -51,6 +51,7 @@ FIVE = ["data_sources", "memory_access_policies", "memory_embeddings", "memory_r
 
 
 @pytest.mark.parametrize("options", WAYS)
+@pytest.mark.long
 async def test_whole_life_of_a_database(options: list[str], empty_database_url: str) -> None:
     url, before = empty_database_url, files()
     first, *_ = known_migrations()
@@ -93,6 +94,7 @@ SCHEMAS = ["guild", 'Guild "of" Memory; ü']
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 @pytest.mark.parametrize("exists", [False, True], ids=["missing", "existing"])
+@pytest.mark.long
 async def test_schema_is_the_one_of_the_setting(schema: str, exists: bool, empty_database_url: str) -> None:
     if exists:
         connection = await asyncpg.connect(empty_database_url)

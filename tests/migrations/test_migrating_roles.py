@@ -66,6 +66,7 @@ async def _attributes(connection: Connection) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
+@pytest.mark.long
 async def test_roles_are_created_when_missing(without_roles: str) -> None:
     async with connected(without_roles) as superuser:
         url = await _migrator(superuser, without_roles, "SUPERUSER")
@@ -147,6 +148,7 @@ DATABASES = 6
 
 
 @pytest.mark.parametrize("attributes", ["SUPERUSER", "CREATEROLE"])
+@pytest.mark.long
 async def test_databases_that_are_upgraded_at_once(without_roles: str, attributes: str) -> None:
     """The roles are one server's: all but one find, in the middle of it, that another has just created them."""
     async with connected(without_roles) as superuser:

@@ -97,6 +97,7 @@ print(*asyncio.run(upgrade(sys.argv[1])))
 """
 
 
+@pytest.mark.long
 async def test_concurrent_processes_apply_each_migration_once(empty_database_url: str) -> None:
     processes = [
         await asyncio.create_subprocess_exec(

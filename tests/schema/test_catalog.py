@@ -171,6 +171,7 @@ class Interrupted:
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("nested", [False, True], ids=["alone", "nested"])
+@pytest.mark.long
 async def test_cancelled_at_any_statement_it_leaves_nothing_behind(
     connection: Connection, times: int, nested: bool
 ) -> None:

@@ -67,6 +67,7 @@ def worlds(request: pytest.FixtureRequest, server_url: str, template: str) -> It
 
 @pytest.mark.parametrize("family", [conditional_operations, writing_operations, instance_operations])
 @pytest.mark.parametrize("model", TENANT_MODELS)
+@pytest.mark.long
 async def test_no_operation_of_the_models_reaches_a_stranger(
     worlds: tuple[World, World], model: Any, family: Callable[[Any], Iterator[Operation]]
 ) -> None:
@@ -74,11 +75,13 @@ async def test_no_operation_of_the_models_reaches_a_stranger(
 
 
 @pytest.mark.parametrize("table", TABLES)
+@pytest.mark.long
 async def test_no_statement_on_a_table_reaches_a_stranger(worlds: tuple[World, World], table: str) -> None:
     assert await leaks_of(lambda: statements_of(table), *worlds) == []
 
 
 @pytest.mark.parametrize("statements", [inserts, other_statements])
+@pytest.mark.long
 async def test_no_other_statement_reaches_a_stranger(
     worlds: tuple[World, World], statements: Callable[[], Iterator[Operation]]
 ) -> None:
@@ -89,6 +92,7 @@ VERBS = (storing_verbs, verbs_on_one_memory, verbs_by_conditions, other_verbs)
 
 
 @pytest.mark.parametrize("verbs", VERBS)
+@pytest.mark.long
 async def test_no_verb_reaches_a_stranger(
     worlds: tuple[World, World], verbs: Callable[[], Iterator[Operation]]
 ) -> None:

@@ -264,6 +264,7 @@ async def test_what_a_scope_leaves_in_the_session_does_not_reach_the_next(small_
     ids=["nothing", "a list", "a write", "a nested scope"],
 )
 @pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.long
 async def test_a_killed_backend_is_one_error_and_the_pool_recovers(
     small_pool: str, then: Callable[[], Any], nested: bool
 ) -> None:

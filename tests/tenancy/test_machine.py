@@ -62,6 +62,7 @@ def machine_for(url: str, superuser_url: str, pool_size: int) -> type[RuleBasedS
 
 
 @pytest.mark.parametrize(("kind", "pool_size"), [("superuser", 3), ("agent", 2)])
+@pytest.mark.long
 def test_scopes_at_once_never_meet(
     kind: str, pool_size: int, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ async def test_a_connection_given_by_name_is_no_way_round_the_scope(
 
 
 @pytest.mark.parametrize("before", [None, ATTACKER], ids=["fresh", "after a scope"])
+@pytest.mark.long
 async def test_a_login_that_sets_no_tenant_sees_and_writes_nothing(database_url: str, before: str | None) -> None:
     async with login(database_url) as url, connected(database_url) as superuser, connect(url):
         witness = Witness(superuser)

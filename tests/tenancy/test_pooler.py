@@ -79,6 +79,7 @@ async def _texts() -> dict[str, set[str]]:
 # --- scopes -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_two_hundred_scopes_over_two_connections(pooled: None, database_url: str) -> None:
     async def work(number: int) -> set[str]:
         tenant_id = TENANTS[number % len(TENANTS)]
@@ -155,6 +156,7 @@ def _cancel_soon(turns: int) -> None:
 STEPS = ("begin", "store", "begin inside", "store inside", "end inside", "end")
 
 
+@pytest.mark.long
 async def test_cancellations_leave_whole_scopes_or_none(pooled: None, pooled_url: str) -> None:
     """A scope of each four is cancelled at one of its steps, after some turns of the event loop."""
 

@@ -52,6 +52,7 @@ async def pooled_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Asyn
             yield through(folder, url)
 
 
+@pytest.mark.long
 async def test_every_verb_of_many_tenants_over_two_connections(pooled_url: str) -> None:
     async def work(number: int) -> set[str]:
         async with tenant_scope(TENANTS[number % len(TENANTS)]):

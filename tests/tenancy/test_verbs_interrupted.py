@@ -113,6 +113,7 @@ async def test_a_task_that_outlives_its_scope_gets_an_error(verb: Call) -> None:
 
 @every_verb
 @pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.long
 async def test_a_killed_backend_is_one_error_and_the_pool_recovers(small_pool: str, verb: Call, nested: bool) -> None:
     with pytest.raises(ServerUnreachableError):
         async with tenant_scope("acme"):
@@ -203,6 +204,7 @@ async def until_it_is_ended(scope: Scope) -> None:
 
 
 @every_verb
+@pytest.mark.long
 async def test_an_idle_scope_ends_with_the_reason(impatient: None, verb: Call) -> None:
     with pytest.raises(ScopeIdleError, match="MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS"):
         async with tenant_scope("acme") as scope:

@@ -124,6 +124,7 @@ async def test_the_lines_keep_their_order(tables: str, connection: Connection) -
     assert [row["content_text"] for row in rows] == texts
 
 
+@pytest.mark.long
 async def test_memory_does_not_grow_with_the_file(tables: str, tmp_path: Path) -> None:
     """A tenth of the lines is new: storing is not what is measured."""
     path = tmp_path / "many.jsonl"
