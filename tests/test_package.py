@@ -62,15 +62,3 @@ def test_command_is_the_one_of_the_metadata() -> None:
 
     assert entry.value == PYPROJECT["project"]["scripts"]["memory-guild"] == "memory_guild.cli:main"
     assert callable(entry.load())
-
-
-def test_imports_follow_the_contract() -> None:
-    run = subprocess.run(
-        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert run.returncode == 0, run.stdout + run.stderr
