@@ -23,8 +23,9 @@ from memory_guild.database.connecting import connect
 from memory_guild.database.engine import GuildClient, GuildTransaction
 from memory_guild.database.scope import TenantManager, TenantRouter, surrounding_scope
 from memory_guild.schema.migrating import upgrade
+from memory_guild.testing.databases import name_of
+from memory_guild.testing.servers import server
 from tests.databases import SpareDatabases, copied_database, new_database, with_database
-from tests.servers import private_server
 
 pytest_plugins = ["tests.tenancy.plugin"]
 
@@ -77,10 +78,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A superuser's URL of the server under test, for its maintenance database."""
-    if url := os.environ.get("MEMORY_GUILD_TEST_DATABASE_URL"):
-        yield url
-        return
-    with private_server() as url:
+    with server() as url:
         yield url
 
 
@@ -89,7 +87,7 @@ def template(server_url: str) -> Iterator[str]:
     """The name of a database that the real migrations have built, once for the whole run."""
     with new_database(server_url) as url:
         asyncio.run(upgrade(url))
-        yield url.partition("?")[0].rpartition("/")[2]
+        yield name_of(url)
 
 
 @pytest.fixture(scope="session")

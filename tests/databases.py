@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from uuid import uuid4
 
 import asyncpg
+
+from memory_guild.testing.databases import (
+    completed,
+    create_database,
+    drop_database,
+    new_database,
+    run_statement,
+    with_database,
+)
+
+__all__ = ["SpareDatabases", "copied_database", "new_database", "run_statement", "with_database"]
 
 CLEAR = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
@@ -34,49 +43,12 @@ WHERE datname = current_database()
 """What changes with any change of the catalog: each row's version of everything but the rows of the five tables."""
 
 
-def with_database(url: str, name: str) -> str:
-    """The URL, for another database of the same server."""
-    before, _, query = url.partition("?")
-    return f"{before.rpartition('/')[0]}/{name}{'?' + query if query else ''}"
-
-
-async def run_statement(url: str, statement: str) -> None:
-    """One statement on a connection of its own."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-async def create_database(server_url: str, options: str = "") -> str:
-    """The name of a new database."""
-    name = f"mg_test_{uuid4().hex[:12]}"
-    await run_statement(server_url, f'CREATE DATABASE "{name}" {options}')
-    return name
-
-
-async def drop_database(server_url: str, name: str) -> None:
-    """Drop a database, and whoever is connected to it."""
-    await run_statement(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@contextmanager
-def new_database(server_url: str, options: str = "") -> Iterator[str]:
-    """The URL of a database of one's own, gone after the block."""
-    name = asyncio.run(create_database(server_url, options))
-    try:
-        yield with_database(server_url, name)
-    finally:
-        asyncio.run(drop_database(server_url, name))
-
-
 @contextmanager
 def copied_database(server_url: str, template: str, rows: str = "") -> Iterator[str]:
     """The URL of a copy of the migrated database, with rows, gone after the block."""
     with new_database(server_url, f'TEMPLATE "{template}"') as url:
         if rows:
-            asyncio.run(run_statement(url, rows))
+            completed(run_statement(url, rows))
         yield url
 
 

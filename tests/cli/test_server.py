@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from memory_guild import embedded
 from memory_guild.cli import app
-from tests.servers import server_folder
+from memory_guild.testing.servers import server_folder
 
 RUNNER = CliRunner()
 

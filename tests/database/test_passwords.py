@@ -18,7 +18,7 @@ from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
 from memory_guild.errors import AuthenticationError
 from memory_guild.models import MemoryRecord
-from tests.servers import private_server, server_folder
+from memory_guild.testing.servers import private_server, server_folder
 
 pytestmark = pytest.mark.usefixtures("below_the_scopes")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from memory_guild import embedded
+from memory_guild.testing.servers import server_folder
 from tests.embedded.child import FAST
 from tests.embedded.processes import stops
-from tests.servers import server_folder
 
 
 @pytest.fixture(scope="session")

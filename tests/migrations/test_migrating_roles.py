@@ -20,7 +20,7 @@ from memory_guild.schema.migrating import upgrade
 from memory_guild.schema.validation import validate
 from tests.databases import with_database
 from tests.tenancy.logins import AGENT, connected, login, user_of, with_user
-from tests.servers import private_server
+from memory_guild.testing.servers import private_server
 
 if TYPE_CHECKING:
     from tests.tenancy.logins import Connection

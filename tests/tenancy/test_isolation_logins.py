@@ -15,8 +15,8 @@ from memory_guild.models import MemoryRecord
 from memory_guild.schema.health import doctor
 from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import admin_scope, tenant_scope
+from memory_guild.testing.servers import private_server
 from tests.databases import run_statement, with_database
-from tests.servers import private_server
 from tests.tenancy.logins import AGENT, MAINTAINER, connected, login, owner, user_of
 
 

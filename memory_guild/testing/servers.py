@@ -1,4 +1,4 @@
-"""Embedded servers for tests: in memory where there is room, so that to copy a database costs next to nothing."""
+"""A server for tests: a new embedded one in a temporary folder, in memory where there is room, or one that is named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAST_BUT_NOT_DURABLE = {
     "max_connections": "300",
 }
 
-_MEMORY = Path("/dev/shm")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a name that nobody can guess
 _ROOM = 4 * 1024**3
 """Bytes for the servers of two processes that run tests, with what they write ahead. Containers often have 64 MB."""
 
@@ -40,11 +40,23 @@ def server_folder() -> Iterator[Path]:
 
 
 @contextmanager
+def server() -> Iterator[str]:
+    """The URL of a server to make databases on: the one that ``MEMORY_GUILD_TEST_DATABASE_URL`` names, or a new one."""
+    if url := os.environ.get("MEMORY_GUILD_TEST_DATABASE_URL"):
+        yield url
+        return
+    with private_server() as url:
+        yield url
+
+
+@contextmanager
 def private_server(options: Mapping[str, str] | None = None) -> Iterator[str]:
     """A superuser's URL of a new server, which is stopped and deleted after the block.
 
     Args:
         options: Settings of PostgreSQL beside those that make it fast.
+
+    ``MEMORY_GUILD_TEST_EMBEDDED_VERSION`` chooses its major version.
     """
     version = int(os.environ.get("MEMORY_GUILD_TEST_EMBEDDED_VERSION", "0")) or None
     with server_folder() as folder:
