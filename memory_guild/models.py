@@ -101,9 +101,18 @@ class StrictModel(Model):
         keyed: Any = KeyedConnection(using_db or self._choose_db())  # type: ignore[arg-type]  # this engine's client
         await super().refresh_from_db(fields, keyed)
 
+    def __eq__(self, other: object) -> bool:
+        # What is no model, such as a result of a verb, may know itself whether it equals one.
+        return super().__eq__(other) if isinstance(other, Model) else NotImplemented
+
+    __hash__ = Model.__hash__
+
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         if "pk" in values:  # Tortoise would ignore it, and the row would get another id
             values = {self._meta.pk_attr if name == "pk" else name: value for name, value in values.items()}
+        for name in self._meta.fk_fields & values.keys():
+            if not isinstance(values[name], Model):  # what a verb returned stands for its memory
+                values = {**values, name: getattr(values[name], "memory", values[name])}
         for name, value in values.items():
             field = self._meta.fields_map.get(name)
             if field is None:

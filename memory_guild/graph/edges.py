@@ -18,7 +18,7 @@ from memory_guild.memories.arguments import (
     current_tenant,
     memory_id_of,
 )
-from memory_guild.models import MemoryRecord, MemoryRelationship
+from memory_guild.models import MemoryRelationship
 from memory_guild.rows import model_from
 from memory_guild.serializers import MemoryRelationshipCreate, invalid_input
 from memory_guild.tenancy import ATTEMPTS, retried
@@ -35,7 +35,7 @@ _UNRELATE = Statement("graph/unrelate_memories")
 
 
 class Related(NamedTuple):
-    """What :func:`relate` stored or found.
+    """What :func:`relate` stored or found. Use it as the edge, or unpack it: ``edge, created = …``.
 
     Attributes:
         edge: The edge as it is stored now.
@@ -44,6 +44,12 @@ class Related(NamedTuple):
 
     edge: MemoryRelationship
     created: bool
+
+    def __getattr__(self, name: str) -> Any:
+        """An attribute of the edge."""
+        if name.startswith("_"):
+            raise AttributeError(f"'Related' object has no attribute {name!r}")
+        return getattr(self.edge, name)
 
 
 async def relate(
@@ -85,7 +91,8 @@ async def relate_many(edges: Iterable[Edge], *, on_existing: OnExisting = "keep"
     Calls may run at the same time, in any order. After a deadlock, the call is rolled back and run again, a few times.
 
     Args:
-        edges: Dicts of the shape of ``MemoryRelationshipCreate``, whose ends may be models, or that serializer.
+        edges: Dicts of the shape of ``MemoryRelationshipCreate``, whose ends may be models or results, or that
+            serializer.
         on_existing: What to do if an edge exists: ``keep`` its confidence, or ``increase`` it if the new one is higher.
             The same holds for an edge that is given twice.
 
@@ -138,8 +145,8 @@ async def unrelate(
 
 def _checked_edge(number: int, edge: Edge) -> tuple[EdgeKey, float | None]:
     field = f"edges[{number}]"
-    if isinstance(edge, Mapping):  # its ends may be models, which the serializer does not accept
-        edge = {key: value.memory_id if isinstance(value, MemoryRecord) else value for key, value in edge.items()}
+    if isinstance(edge, Mapping):  # its ends may be models or results, which the serializer does not accept
+        edge = {key: getattr(value, "memory_id", value) for key, value in edge.items()}
     try:
         valid = edge if isinstance(edge, MemoryRelationshipCreate) else MemoryRelationshipCreate.model_validate(edge)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from memory_guild.database.statements import Statement
 from memory_guild.graph.conditions import EdgeConditions, Types, checked_confidence
 from memory_guild.memories.arguments import MemoryArgument, check_whole_number, current_tenant, memory_id_of
 from memory_guild.memories.reading import live_memories
+from memory_guild.memories.results import MemoryResult, Results
 from memory_guild.models import MemoryRecord, MemoryRelationship
 from memory_guild.rows import models_from
 from memory_guild.types import Direction
@@ -21,16 +22,19 @@ _NEIGHBOR_EDGES = Statement("graph/neighbor_edges")
 _CONTRADICTIONS = Statement("graph/contradictions", planned_for_values=True)
 
 
-class Neighbor(NamedTuple):
-    """A memory that an edge connects to another one.
+class Neighbor(MemoryResult, NamedTuple("Neighbor", [("memory", MemoryRecord), ("edge", MemoryRelationship)])):
+    """A memory that an edge connects to another one. Use it as the memory, or unpack it: ``memory, edge = …``.
 
     Attributes:
         memory: The neighbor.
         edge: The edge between the two. Its ends show its direction.
     """
 
-    memory: MemoryRecord
-    edge: MemoryRelationship
+    __slots__ = ()
+
+
+class Neighbors(Results[Neighbor]):
+    """The neighbors of a memory."""
 
 
 class Contradiction(NamedTuple):
@@ -54,7 +58,7 @@ async def neighbors(
     types: Types = None,
     min_confidence: float | None = None,
     limit: int = 100,
-) -> list[Neighbor]:
+) -> Neighbors:
     """The live memories one edge away, highest confidence first.
 
     A memory that several edges connect to is returned once for each of them.
@@ -78,11 +82,11 @@ async def neighbors(
     )
     edges = models_from(MemoryRelationship, rows)
     memories = await _memories_at(edges)
-    return [
+    return Neighbors(
         Neighbor(memories[row["neighbor_id"]], edge)
         for row, edge in zip(rows, edges, strict=True)
         if row["neighbor_id"] in memories
-    ]
+    )
 
 
 async def contradictions(

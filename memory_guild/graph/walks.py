@@ -5,6 +5,7 @@ Walks skip forgotten memories. An unspecified confidence counts as 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
@@ -15,6 +16,7 @@ from memory_guild.graph.conditions import EdgeConditions, Types
 from memory_guild.graph.walking import walk
 from memory_guild.memories.arguments import MemoryArgument, memory_id_of, memory_ids_of
 from memory_guild.memories.reading import live_memories
+from memory_guild.memories.results import Memories, MemoryResult, Results
 from memory_guild.models import MemoryRecord, MemoryRelationship
 from memory_guild.rows import models_from
 from memory_guild.types import Direction
@@ -24,8 +26,11 @@ _EDGES_AMONG = Statement("graph/edges_among_memories")
 _step = itemgetter("step_depth", "step_memory_id", "step_parent_id", "step_confidence")
 
 
-class Step(NamedTuple):
-    """A memory that a walk reached.
+class Step(
+    MemoryResult,
+    NamedTuple("Step", [("memory", MemoryRecord), ("depth", int), ("path", tuple[UUID, ...]), ("confidence", float)]),
+):
+    """A memory that a walk reached. Use it as the memory, or unpack it.
 
     Attributes:
         memory: The memory.
@@ -35,49 +40,51 @@ class Step(NamedTuple):
             one.
     """
 
-    memory: MemoryRecord
-    depth: int
-    path: tuple[UUID, ...]
-    confidence: float
+    __slots__ = ()
 
 
-class Traversal(NamedTuple):
-    """What :func:`traverse` reached.
+class Traversal(Results[Step]):
+    """The steps of :func:`traverse`: each memory once, by depth, then highest confidence first, without the start.
 
     Attributes:
-        steps: Each memory once, by depth, then highest confidence first. The start is not among them.
         is_cut: Whether the limit was reached. If it was, there may be more memories, and paths with a higher confidence
             on the last level.
     """
 
-    steps: list[Step]
-    is_cut: bool
+    def __init__(self, steps: Iterable[Step], *, is_cut: bool) -> None:
+        super().__init__(steps)
+        self.is_cut = is_cut
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps: the list itself, under a name that says what it holds."""
+        return self
 
 
-class Path(NamedTuple):
-    """A shortest path.
+class Path(Memories):
+    """The memories of a shortest path, from the source to the target, both included.
 
     Attributes:
-        memories: From the source to the target, both included.
         confidence: The product of the confidences along it, 0 to 1. No other path of this length has a higher one.
     """
 
-    memories: list[MemoryRecord]
-    confidence: float
+    def __init__(self, memories: Iterable[MemoryRecord], confidence: float) -> None:
+        super().__init__(memories)
+        self.confidence = confidence
 
 
-class Subgraph(NamedTuple):
-    """A part of the graph, to draw for example.
+class Subgraph(Memories):
+    """The memories of a part of the graph, to draw for example: those that it starts at, then the others by depth.
 
     Attributes:
-        memories: Those that it starts at, then the others by depth.
         edges: All edges between these memories that match the conditions.
         is_cut: Whether the limit was reached. If it was, there may be more memories.
     """
 
-    memories: list[MemoryRecord]
-    edges: list[MemoryRelationship]
-    is_cut: bool
+    def __init__(self, memories: Iterable[MemoryRecord], edges: list[MemoryRelationship], *, is_cut: bool) -> None:
+        super().__init__(memories)
+        self.edges = edges
+        self.is_cut = is_cut
 
 
 async def traverse(
@@ -116,7 +123,7 @@ async def traverse(
         paths[memory_id.bytes] = path_here
         if depth > 0 and memory is not None:
             steps.append(Step(memory, depth, path_here, confidence))
-    return Traversal(steps, walked.is_cut)
+    return Traversal(steps, is_cut=walked.is_cut)
 
 
 async def path(
@@ -196,4 +203,4 @@ async def subgraph(
     memories = [memory for memory in await walked.memories() if memory is not None]
     memory_ids = [memory.memory_id for memory in memories]
     edges = await _EDGES_AMONG.fetch(memory_ids, conditions.types, conditions.min_confidence)
-    return Subgraph(memories, models_from(MemoryRelationship, edges), walked.is_cut)
+    return Subgraph(memories, models_from(MemoryRelationship, edges), is_cut=walked.is_cut)

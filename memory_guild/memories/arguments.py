@@ -8,11 +8,12 @@ from uuid import UUID
 
 from memory_guild.database.scope import Scope, current_scope
 from memory_guild.errors import InvalidInputError, TenantNotSetError
+from memory_guild.memories.results import HasMemoryId, MemoryResult
 from memory_guild.models import MemoryRecord, StrictModel
 from memory_guild.values.checks import check_name, check_uuid
 
-MemoryArgument: TypeAlias = MemoryRecord | UUID | str
-"""A memory: its model, its id, or its id as text."""
+MemoryArgument: TypeAlias = HasMemoryId | UUID | str
+"""A memory: its model, its id, its id as text, or a result that has its ``memory_id``."""
 
 MAX_LIMIT = 10_000
 """The most memories that one call returns. For more, use ``find_all`` or the cursor of ``find``."""
@@ -46,18 +47,29 @@ def memory_id_of(field: str, memory: MemoryArgument) -> UUID:
     """The id of a memory given as an argument."""
     if isinstance(memory, UUID):
         return memory
-    return check_uuid(field, memory.memory_id if isinstance(memory, MemoryRecord) else memory)
+    memory_id = getattr(memory, "memory_id", memory)
+    if isinstance(memory_id, (list, tuple, set)):
+        raise InvalidInputError(field, f"must be one memory, not a {type(memory_id).__name__} of them")
+    return check_uuid(field, memory_id)
+
+
+def memory_of(memory: object) -> MemoryRecord | None:
+    """The model of a memory given as an argument; None if it was given by id."""
+    memory = memory.memory if isinstance(memory, MemoryResult) else memory
+    return memory if isinstance(memory, MemoryRecord) else None
 
 
 def memory_ids_of(field: str, memories: Iterable[MemoryArgument]) -> list[UUID]:
     """The ids of several memories, in the same order."""
+    if isinstance(memories, str):
+        raise InvalidInputError(field, "must be an iterable of memories, not str")
     numbered = enumerate(check_several(field, memories))
     return [memory_id_of(f"{field}[{number}]", memory) for number, memory in numbered]
 
 
 def check_several(field: str, values: Iterable[_Value]) -> Iterable[_Value]:
-    """Any iterable."""
-    if not isinstance(values, Iterable):
+    """Any iterable, but not one value that happens to be iterable too."""
+    if not isinstance(values, Iterable) or isinstance(values, (StrictModel, MemoryResult)):
         raise InvalidInputError(field, f"must be an iterable, not {type(values).__name__}")
     return values
 

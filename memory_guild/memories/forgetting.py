@@ -16,9 +16,9 @@ from memory_guild.memories.arguments import (
     check_whole_number,
     current_tenant,
     memory_ids_of,
+    memory_of,
 )
 from memory_guild.memories.conditions import Conditions, condition_arguments, narrows
-from memory_guild.models import MemoryRecord
 from memory_guild.values.checks import check_aware
 
 _LOCK = Statement("memories/lock_memories")
@@ -126,8 +126,8 @@ async def _change_all(change: Statement, memories: tuple[MemoryArgument, ...]) -
 
 
 def _bring_up_to_date(memories: Iterable[MemoryArgument], rows: Mapping[UUID, asyncpg.Record]) -> None:
-    for memory in memories:
-        if isinstance(memory, MemoryRecord):
+    for argument in memories:
+        if (memory := memory_of(argument)) is not None:
             row = rows[memory.memory_id]
             memory.is_deleted = row["is_deleted"]
             memory.deleted_at = row["deleted_at"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from typing import NamedTuple, Unpack
+from typing import Unpack
 from uuid import UUID
 
 from memory_guild.database.statements import Statement
@@ -19,6 +19,7 @@ from memory_guild.memories.conditions import Conditions, condition_arguments
 from memory_guild.memories.cursors import BEGINNING, cursor_after, read_cursor
 from memory_guild.memories.newest import all_newest, newest
 from memory_guild.memories.relations import checked_relations, memories_with
+from memory_guild.memories.results import Memories
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import memories_from, model_from
 from memory_guild.types import Relation
@@ -28,28 +29,28 @@ _GET_MANY = Statement("memories/get_memories")
 _COUNT = Statement("memories/count_memories", planned_for_values=True)
 
 
-class FoundMemories(NamedTuple):
-    """What :func:`get_many` found.
+class FoundMemories(Memories):
+    """The memories that :func:`get_many` found, in the order in which they were asked for.
 
     Attributes:
-        memories: The memories in the order in which they were asked for.
         missing: The ids of memories that do not exist in this tenant, or are forgotten, in that order too.
     """
 
-    memories: list[MemoryRecord]
-    missing: list[UUID]
+    def __init__(self, memories: Iterable[MemoryRecord], missing: list[UUID]) -> None:
+        super().__init__(memories)
+        self.missing = missing
 
 
-class Page(NamedTuple):
-    """What :func:`find` found.
+class Page(Memories):
+    """The memories that :func:`find` found, newest first.
 
     Attributes:
-        memories: The memories, newest first.
         next_cursor: The cursor of the next page; None if this is the last one.
     """
 
-    memories: list[MemoryRecord]
-    next_cursor: str | None
+    def __init__(self, memories: Iterable[MemoryRecord], next_cursor: str | None) -> None:
+        super().__init__(memories)
+        self.next_cursor = next_cursor
 
 
 async def get(memory: MemoryArgument, *, include_forgotten: bool = False) -> MemoryRecord:

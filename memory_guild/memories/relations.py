@@ -11,7 +11,9 @@ import asyncpg
 
 from memory_guild.database.statements import Statement
 from memory_guild.database.tortoise import set_relation
-from memory_guild.memories.arguments import check_choice, check_several, current_tenant, memory_ids_of
+from memory_guild.errors import InvalidInputError
+from memory_guild.memories.arguments import check_choice, check_several, current_tenant, memory_id_of, memory_of
+from memory_guild.memories.results import MemoryResult
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import memories_from, models_from
 from memory_guild.types import RELATIONS, Relation
@@ -37,23 +39,34 @@ def checked_relations(relations: Iterable[Relation]) -> list[Relation]:
     return [name for name in _RELATED if name in wanted]
 
 
-async def fetch_relations(memories: Iterable[MemoryRecord], relations: Iterable[Relation] = RELATIONS) -> None:
+async def fetch_relations(
+    memories: Iterable[MemoryRecord | MemoryResult], relations: Iterable[Relation] = RELATIONS
+) -> None:
     """Read relations of many memories, one statement each. Afterwards ``memory.embeddings`` and so on are lists.
 
     Edges to and from forgotten memories are read too.
 
     Args:
-        memories: The memories.
+        memories: The memories, or results about them.
         relations: The relations; by default all three.
 
     Raises:
-        InvalidInputError: A relation is unknown, or a memory has no id yet; nothing was sent.
+        InvalidInputError: A relation is unknown, or a memory is no model or has no id yet; nothing was sent.
     """
     names = checked_relations(relations)
-    memories = list(check_several("memories", memories))
-    memory_ids = memory_ids_of("memories", memories)
+    models = [
+        _model_of(f"memories[{number}]", memory) for number, memory in enumerate(check_several("memories", memories))
+    ]
+    memory_ids = [memory_id_of(f"memories[{number}]", memory) for number, memory in enumerate(models)]
     current_tenant()
-    await _with_relations(memory_ids, names, lambda: memories)
+    await _with_relations(memory_ids, names, lambda: models)
+
+
+def _model_of(field: str, memory: object) -> MemoryRecord:
+    model = memory_of(memory)
+    if model is None:
+        raise InvalidInputError(field, f"must be a memory that was read, not {type(memory).__name__}; get() reads it")
+    return model
 
 
 async def memories_with(rows: Sequence[asyncpg.Record], relations: Sequence[Relation]) -> list[MemoryRecord]:

@@ -17,6 +17,7 @@ from memory_guild.memories.arguments import check_choice, tenant_of
 from memory_guild.memories.bulk import OnError, OnForgotten, store_stream
 from memory_guild.memories.drafts import Drafter, Item
 from memory_guild.memories.report import StoreReport
+from memory_guild.memories.results import MemoryResult
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import model_from
 from memory_guild.tenancy import ATTEMPTS
@@ -25,16 +26,15 @@ from memory_guild.types import SourceType, StoreOutcome
 _REMEMBER = Statement("memories/remember_memory")
 
 
-class Remembered(NamedTuple):
-    """What :func:`remember` stored or found.
+class Remembered(MemoryResult, NamedTuple("Remembered", [("memory", MemoryRecord), ("outcome", StoreOutcome)])):
+    """What :func:`remember` stored or found. Use it as the memory, or unpack it: ``memory, outcome = …``.
 
     Attributes:
         memory: The memory as it is stored now.
         outcome: ``created``, ``existing`` if the agent already had the text, or ``restored`` if it was forgotten.
     """
 
-    memory: MemoryRecord
-    outcome: StoreOutcome
+    __slots__ = ()
 
 
 async def remember(

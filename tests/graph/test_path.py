@@ -104,7 +104,9 @@ async def test_by_direction_type_and_confidence(ends: str, conditions: dict[str,
 async def test_from_a_memory_to_itself() -> None:
     async with acme():
         named = await graph(("a", "b", 0.5), ("b", "a", 0.5))
-        assert await path(named["a"], named["a"]) == Path([await get(named["a"])], 1.0)
+        found = await path(named["a"], named["a"])
+        assert found == [await get(named["a"])]
+        assert found.confidence == 1.0
         await forget(named["a"])
         with pytest.raises(MemoryNotFoundError):
             await path(named["a"], named["a"])

@@ -103,7 +103,8 @@ async def test_the_same_walk_whoever_planned_the_statement() -> None:
 async def test_a_memory_without_edges() -> None:
     async with acme():
         named = await memories("lonely")
-        assert await traverse(named["lonely"], direction="both") == ([], False)
+        walk = await traverse(named["lonely"], direction="both")
+        assert (walk, walk.is_cut) == ([], False)
 
 
 @pytest.mark.parametrize("direction", ["outgoing", "both"])
