@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from memory_guild import embedded
@@ -41,6 +43,11 @@ def url() -> None:
     if found.url is None:
         errors.print("memory-guild: the embedded server is not running; start it with `memory-guild server start`")
         raise typer.Exit(3)
+    for name in filter(os.environ.get, embedded.NOT_OVERRIDDEN):
+        errors.print(
+            f"memory-guild: {name} is set, and may send psql elsewhere; "
+            f'use `env -u {name} psql "$(memory-guild server url)"`'
+        )
     output.print(found.url, markup=False, highlight=False)
 
 
@@ -55,6 +62,7 @@ def _print_status(found: embedded.ServerStatus) -> None:
         "pid": found.pid or "none",
         "url": found.url or "none",
         "folder": found.folder,
+        "runs as": found.account or "none yet",
         "runs until stopped": "yes" if found.kept_running else "no, until the last process that uses it ends",
     }
     for name, value in lines.items():

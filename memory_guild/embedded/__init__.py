@@ -7,6 +7,7 @@ process that started it, and stops when the last process that attached has ended
 
 import sys
 
+from memory_guild.embedded.address import NOT_OVERRIDDEN
 from memory_guild.embedded.description import EmbeddedServer, ServerStatus
 
 if sys.platform == "win32":
@@ -14,4 +15,4 @@ if sys.platform == "win32":
 else:
     from memory_guild.embedded.server import attach, start, status, stop
 
-__all__ = ["EmbeddedServer", "ServerStatus", "attach", "start", "status", "stop"]
+__all__ = ["NOT_OVERRIDDEN", "EmbeddedServer", "ServerStatus", "attach", "start", "status", "stop"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import shutil
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SYSTEM_ACCOUNT = "memory_guild"
 _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _CREATION_ATTEMPTS = 10
+
+_log = logging.getLogger("memory_guild.embedded")
 
 
 class Outcome(NamedTuple):
@@ -44,9 +47,21 @@ class Account:
         return self.user_id == os.geteuid()
 
     def run(
-        self, command: Sequence[str | Path], folder: Path, text: str = "", environment: dict[str, str] | None = None
+        self,
+        command: Sequence[str | Path],
+        folder: Path,
+        text: str = "",
+        environment: dict[str, str] | None = None,
+        inherited: Sequence[int] = (),
     ) -> Outcome:
         """Run `command` as this account, in `folder`, with `text` as its input, and wait for it.
+
+        Args:
+            command: The program and its arguments; no shell reads them.
+            folder: Its working directory.
+            text: Its input.
+            environment: Variables beside those of this process that are not meant for other servers.
+            inherited: Open files that it inherits, by their descriptors.
 
         Raises:
             EmbeddedServerError: The command could not be started. If it fails, that is an ordinary outcome.
@@ -68,6 +83,7 @@ class Account:
                     group=None if self.is_caller else self.group_id,
                     extra_groups=None if self.is_caller else [],
                     umask=0o077,
+                    pass_fds=inherited,
                 ).returncode
             except (OSError, subprocess.SubprocessError) as error:
                 raise EmbeddedServerError(
@@ -100,6 +116,14 @@ class Account:
             if parent.exists() and stat.S_ISDIR(parent.stat().st_mode) and not self.may(1, parent):
                 return parent
         return None
+
+
+def caller() -> Account:
+    """The account that this process runs as; without a name in the user database it is called by its number."""
+    try:
+        return _account(caller_name())
+    except EmbeddedServerError:
+        return Account(f"user {os.geteuid()}", os.geteuid(), os.getegid())
 
 
 def server_account() -> Account:
@@ -160,6 +184,10 @@ def _create_system_account() -> str | None:
     # An argument list, no shell.
     created = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")  # noqa: S603
     if created.returncode == 0:
+        _log.warning(
+            "created the system account %r, because PostgreSQL refuses to run as root; see docs/settings.md",
+            SYSTEM_ACCOUNT,
+        )
         return None
     return created.stderr.strip() or f"exit code {created.returncode}"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memory_guild.embedded.folder import is_plain, make_readable
 from memory_guild.errors import EmbeddedServerError
 
 if TYPE_CHECKING:
@@ -45,17 +46,20 @@ class Binaries:
         return self.installation / "bin" / name
 
     def usable_by(self, account: Account, copies: Path) -> Binaries:
-        """These binaries if `account` can run them, otherwise a copy of them under `copies`.
+        """These binaries if `account` can run them, otherwise a copy of them under `copies`. No server may be running.
 
         No other account can enter a virtual environment in root's home. Opening that home would be wrong, so the
-        installation is copied, once for each version of the package.
+        installation is copied, once for each version of the package. It is copied too if a shell would read its path
+        as more than a path.
         """
-        if account.is_caller or self._open_to(account):
+        if is_plain(self.package) and (account.is_caller or self._open_to(account)):
             return self
         package_version = importlib.metadata.version(_DISTRIBUTION)
         copy = copies / f"{self.version}-{package_version}"
-        if not copy.exists():
-            self._copy(copy)
+        make_readable(copies, account)
+        # A volume outlives its container, and in the next container the account may have another number.
+        if not copy.exists() or copy.stat().st_gid != account.group_id:
+            self._copy(copy, account)
         return Binaries(self.version, copy / _PACKAGE)
 
     def _open_to(self, account: Account) -> bool:
@@ -71,18 +75,24 @@ class Binaries:
         beside = (self.package.with_name(f"{_PACKAGE}.libs"), self.package / ".dylibs")
         return [folder for folder in beside if folder.is_dir()]
 
-    def _copy(self, target: Path) -> None:
-        unfinished = target.with_name(f"{target.name}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        for folder in (self.installation, *self._libraries()):
-            place = unfinished / folder.relative_to(self.package.parent)
-            shutil.copytree(folder, place, symlinks=True, ignore=_NOT_NEEDED)
-        for path in (target.parent, unfinished, *unfinished.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    def _copy(self, target: Path, account: Account) -> None:
         for previous in target.parent.glob(f"{self.version}-*"):
-            if previous != unfinished:
-                shutil.rmtree(previous)
+            shutil.rmtree(previous)
+        unfinished = target.with_name(f"{target.name}.unfinished")
+        try:
+            for folder in (self.installation, *self._libraries()):
+                place = unfinished / folder.relative_to(self.package.parent)
+                shutil.copytree(folder, place, symlinks=True, ignore=_NOT_NEEDED)
+        except BaseException as error:
+            shutil.rmtree(unfinished, ignore_errors=True)  # it may have filled the disk
+            if isinstance(error, shutil.Error):  # one line for each of a thousand files
+                (_, _, reason), *_ = error.args[0]
+                raise EmbeddedServerError(f"PostgreSQL cannot be copied to {target}: {reason}") from None
+            raise
+        for path in (unfinished, *unfinished.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o750 if path.is_dir() or path.stat().st_mode & 0o100 else 0o640)
+            os.chown(path, os.geteuid(), account.group_id, follow_symlinks=False)
         unfinished.rename(target)
 
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memory_guild.embedded import watch
-from memory_guild.embedded.account import caller_name
+from memory_guild.embedded import lease
+from memory_guild.embedded.account import caller, caller_name
 from memory_guild.embedded.address import DATABASE, PORT, USER
 from memory_guild.embedded.folder import make_private
 from memory_guild.errors import EmbeddedServerError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from memory_guild.embedded.folder import ServerFolder
 
 _START_SECONDS = 60
+_UNSEEN_SECONDS = 3  # a process that was just killed needs a moment to end
 _RETRY_SECONDS = 0.2
 _LOG_LINES = 20
 
@@ -41,12 +42,16 @@ def create(folder: ServerFolder, account: Account, binaries: Binaries, options: 
         shutil.rmtree(interrupted, ignore_errors=True)
     # Always a new name: an initdb whose caller was killed runs on for a while, and must not write into this folder.
     unfinished = folder.path / f"data.unfinished-{secrets.token_hex(4)}"
-    make_private(unfinished, account)
-    _initialize(unfinished, account, binaries, durable=options.get("fsync") != "off")
-    # In single-user mode the database is created before anyone can connect.
-    single: list[str | Path] = [binaries.program("postgres"), "--single", "-D", unfinished, "postgres"]
-    _demand(account.run(single, folder.path, f"CREATE DATABASE {DATABASE};\n"), "the database cannot be created")
-    unfinished.rename(folder.data)
+    try:
+        make_private(unfinished, account)
+        _initialize(unfinished, account, binaries, durable=options.get("fsync") != "off")
+        # In single-user mode the database is created before anyone can connect.
+        single: list[str | Path] = [binaries.program("postgres"), "--single", "-D", unfinished, "postgres"]
+        _demand(account.run(single, folder.path, f"CREATE DATABASE {DATABASE};\n"), "the database cannot be created")
+        unfinished.rename(folder.data)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)  # it may have filled the disk
+        raise
     descriptor = os.open(folder.path, os.O_RDONLY)
     try:
         os.fsync(descriptor)  # the new name must survive a power failure, as the files do
@@ -60,23 +65,32 @@ def ensure_running(folder: ServerFolder, account: Account, binaries: Binaries, o
     Raises:
         EmbeddedServerError: It does not answer within a minute; the message ends with the last lines of its log.
     """
-    if _is_ready(folder, account, binaries):
-        return
-    _write_rules(folder, account)
-    folder.starting.touch()
-    _begin_log(folder, account)
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        # After a crash the first attempts may fail: the dead server's processes need a moment to end.
-        worth_a_retry = folder.is_listening() or folder.server_lock.exists()
-        outcome = None if folder.is_listening() else _launch(folder, account, binaries, options)
-        if _is_ready(folder, account, binaries):
-            break
-        if not worth_a_retry or time.monotonic() > deadline:
-            folder.starting.unlink()  # there is nothing to wait for
+    began = time.monotonic()
+    outcome: Outcome | None = None
+    while not is_ready(folder, binaries):
+        waited = time.monotonic() - began
+        if folder.is_listening():  # it is starting up, or shutting down
+            if waited > _START_SECONDS:
+                raise EmbeddedServerError(_failure(folder, outcome))
+        elif outcome is not None:
             raise EmbeddedServerError(_failure(folder, outcome))
+        elif (outcome := _launch(folder, account, binaries, options)) is not None:
+            continue
+        elif waited > _UNSEEN_SECONDS:
+            raise EmbeddedServerError(
+                f"a process that cannot be seen from here, such as one of another container, uses the data in "
+                f"{folder.path}: it holds {folder.server_lock.name}; end it and try again, or choose another folder"
+            )
         time.sleep(_RETRY_SECONDS)
-    folder.starting.unlink()
+
+
+def is_ready(folder: ServerFolder, binaries: Binaries) -> bool:
+    """Whether the server accepts connections to its database; `binaries` are any that the caller can run."""
+    if not folder.is_listening():
+        return False
+    command: list[str | Path] = [binaries.program("pg_isready"), "-q", "-h", folder.socket, "-p", str(PORT)]
+    command += ["-d", DATABASE, "-U", USER]
+    return caller().run(command, folder.path).code == 0
 
 
 def _initialize(data: Path, account: Account, binaries: Binaries, *, durable: bool) -> None:
@@ -100,8 +114,9 @@ def _locales(version: int) -> Iterator[list[str]]:
     yield ["--locale=C"]
 
 
-def _launch(folder: ServerFolder, account: Account, binaries: Binaries, options: Mapping[str, str]) -> Outcome:
-    _forget_dead_server(folder)
+def _launch(folder: ServerFolder, account: Account, binaries: Binaries, options: Mapping[str, str]) -> Outcome | None:
+    # None if other processes still hold the server's lock.
+    _end_remains(folder)
     settings = {
         "listen_addresses": "",
         "port": str(PORT),
@@ -115,36 +130,25 @@ def _launch(folder: ServerFolder, account: Account, binaries: Binaries, options:
     # pg_ctl passes its arguments to a shell: the folder goes through the environment, the log is a relative path.
     command: list[str | Path] = [binaries.program("pg_ctl"), "start", "-w", "-t", str(_START_SECONDS), "-s"]
     command += ["-l", folder.log.name, "-o", shlex.join(arguments)]
-    return account.run(command, folder.path, environment={"PGDATA": str(folder.data)})
+    with lease.launch(folder) as lock:
+        if lock is None:
+            return None
+        for path in folder.lock_files:
+            path.unlink(missing_ok=True)
+        _write_rules(folder, account)
+        _begin_log(folder, account)
+        return account.run(command, folder.path, environment={"PGDATA": str(folder.data)}, inherited=[lock])
 
 
-def _is_ready(folder: ServerFolder, account: Account, binaries: Binaries) -> bool:
-    if not folder.is_listening():
-        return False
-    command: list[str | Path] = [binaries.program("pg_isready"), "-q", "-h", folder.socket, "-p", str(PORT)]
-    command += ["-d", DATABASE, "-U", USER]
-    return account.run(command, folder.path).code == 0
+def _end_remains(folder: ServerFolder) -> None:
+    """End what an earlier server has left: one whose socket was deleted, or processes that outlived a crash.
 
-
-def _forget_dead_server(folder: ServerFolder) -> None:
-    """Delete lock files whose process id now belongs to another program.
-
-    PostgreSQL itself does this only if no process of the same user has the number; in a container small numbers come
-    back soon. Called only while nothing listens; the lock files of a running PostgreSQL server are kept.
+    Nothing listens at the socket, so nobody can use them, but the data is in their hands. What PostgreSQL's own lock
+    files say does not count: the process ids in them may be another program's by now, or of another container, and
+    after a crash the files may be empty.
     """
-    process_id = watch.server_process_id(str(folder.path))
-    if process_id is None:
-        return
-    process = Path("/proc") / str(process_id)
-    if not process.exists():
-        return  # no such process, or a system without /proc: PostgreSQL decides
-    try:
-        foreign = process.joinpath("cwd").readlink() != folder.data
-    except FileNotFoundError:
-        foreign = True  # ended, but not reaped: in a container the first process may not do that
-    if foreign:
-        folder.server_lock.unlink(missing_ok=True)
-        folder.socket_file.with_name(f"{folder.socket_file.name}.lock").unlink(missing_ok=True)
+    if lease.has_remains(folder):
+        lease.stop_server(folder)
 
 
 def _write_rules(folder: ServerFolder, account: Account) -> None:

@@ -33,7 +33,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The connection URL, for asyncpg and libpq."""
+        """The connection URL for asyncpg; no variable of the environment changes where it leads."""
         return connection_url(self.host)
 
     def detach(self) -> None:
@@ -54,9 +54,11 @@ class ServerStatus:
         running: Whether a server answers at its socket.
         version: PostgreSQL's major version; None if no server has been created in the folder.
         pid: The process id of the server while it runs.
-        url: The connection URL while it runs.
+        url: The connection URL while it runs, for psql and other programs that are started from this environment.
         folder: The server's folder.
         kept_running: Whether it was started to run without users until it is stopped.
+        account: The name of the account that owns the data and runs the server; None if there is no data yet. For root
+            it is ``memory_guild``, because PostgreSQL refuses to run as root.
     """
 
     running: bool
@@ -65,3 +67,4 @@ class ServerStatus:
     url: str | None
     folder: Path
     kept_running: bool
+    account: str | None

@@ -38,9 +38,9 @@ class ServerFolder:
         return self.path / "data"
 
     @property
-    def server_lock(self) -> Path:
-        """PostgreSQL's lock file; its first line is the process id of the server."""
-        return self.data / "postmaster.pid"
+    def lock_files(self) -> tuple[Path, Path]:
+        """PostgreSQL's own lock files: they say by a process id that the data and the socket are in use."""
+        return self.data / "postmaster.pid", self.socket_file.with_name(f"{_SOCKET_NAME}.lock")
 
     @property
     def socket(self) -> Path:
@@ -51,6 +51,10 @@ class ServerFolder:
         inside = self.path / "socket"
         if len(os.fsencode(inside / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT and "," not in str(inside):
             return inside
+        return self._short_folder
+
+    @property
+    def _short_folder(self) -> Path:
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
         return _SHORT_FOLDER / f"memory-guild-{os.geteuid()}-{digest}"
 
@@ -76,8 +80,12 @@ class ServerFolder:
 
     @property
     def binaries(self) -> Path:
-        """Copies of PostgreSQL's programs, if the server's account cannot run the installed ones."""
-        return self.path / "binaries"
+        """Copies of PostgreSQL's programs, if the server's account cannot run the installed ones.
+
+        In here, or beside the socket under ``/tmp`` if PostgreSQL's programs cannot have that path.
+        """
+        inside = self.path / "binaries"
+        return inside if is_plain(inside) else self._short_folder.with_name(f"{self._short_folder.name}-binaries")
 
     @property
     def users_lock(self) -> Path:
@@ -95,9 +103,9 @@ class ServerFolder:
         return self.path / "watcher.lock"
 
     @property
-    def starting(self) -> Path:
-        """Exists while the server is being started, and after the starting process was killed."""
-        return self.path / "starting"
+    def server_lock(self) -> Path:
+        """Locked as long as a process of the server runs, from its launch on."""
+        return self.path / "server.lock"
 
     @property
     def keep_running(self) -> Path:
@@ -112,6 +120,10 @@ class ServerFolder:
             if self.data.exists():
                 raise EmbeddedServerError(f"{self.data} is not a PostgreSQL data directory; move it away") from None
             return None
+
+    def owner(self) -> str | None:
+        """The name of the account that owns the data, and runs the server; None if there is no data yet."""
+        return _user_name(self.data.stat().st_uid) if self.data.exists() else None
 
     def is_listening(self) -> bool:
         """Whether a server listens at the socket."""
@@ -190,6 +202,23 @@ def make_private(path: Path, account: Account) -> None:
     _refuse_strangers(path, account.user_id)
     if path.lstat().st_mode & 0o077:
         raise EmbeddedServerError(f"other users can enter {path}; delete it, and it will be created again")
+
+
+def make_readable(path: Path, account: Account) -> None:
+    """Create a folder that the caller owns, and that nobody but `account` can enter; or close an existing one so.
+
+    Raises:
+        EmbeddedServerError: It is a link, or belongs to another user, or others can write to it.
+    """
+    path.mkdir(mode=0o700, exist_ok=True)
+    _refuse_strangers(path, os.geteuid())
+    os.chown(path, os.geteuid(), account.group_id)
+    path.chmod(0o750)
+
+
+def is_plain(path: Path) -> bool:
+    """Whether PostgreSQL's programs can lie at `path`: they start each other through a shell, in double quotes."""
+    return not any(character in '"$\\`' for character in str(path))
 
 
 def _default_path() -> Path:

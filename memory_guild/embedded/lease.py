@@ -36,13 +36,20 @@ _leases: dict[Path, _Lease] = {}
 _leases_guard = threading.RLock()
 
 
-def _renew_guard() -> None:
+_handed_down: set[int] = set()  # locks that another program is about to inherit
+
+
+def _begin_as_child() -> None:
     # A forked child has only the thread that forked: if another thread held the guard, it would stay locked forever.
+    # And if another thread was about to hand a lock down, this process would share that lock as long as it lives.
     global _leases_guard
     _leases_guard = threading.RLock()
+    for descriptor in _handed_down:
+        os.close(descriptor)
+    _handed_down.clear()
 
 
-os.register_at_fork(after_in_child=_renew_guard)
+os.register_at_fork(after_in_child=_begin_as_child)
 
 
 @contextmanager
@@ -88,27 +95,53 @@ def ensure_watcher(folder: ServerFolder, account: Account) -> None:
     Raises:
         EmbeddedServerError: The watcher could not be started.
     """
-    descriptor = _open(folder.watcher_lock)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with _to_hand_down(folder.watcher_lock) as descriptor:
+        if descriptor is None:
             return
+        os.close(_open(folder.server_lock))  # the watcher opens it, and will not create it
         # The lock belongs to the open file, which the watcher inherits, so at every moment somebody holds the lock.
         started = _run_watcher(["watch", *_place(folder), account.user_id, account.group_id, descriptor], descriptor)
-    finally:
-        os.close(descriptor)
     if started != 0:
         raise EmbeddedServerError(f"the watcher of the embedded PostgreSQL ended with exit code {started}")
 
 
-def stop_server(folder: ServerFolder) -> bool:
-    """Stop the server in `folder`, as the account that owns its data; True if it has stopped.
+@contextmanager
+def launch(folder: ServerFolder) -> Iterator[int | None]:
+    """The locked file that the processes of a new server in `folder` must inherit; None if others still hold it.
 
     Call it inside a :func:`transition`.
     """
+    with _to_hand_down(folder.server_lock) as descriptor:
+        yield descriptor
+
+
+def is_held(folder: ServerFolder) -> bool:
+    """Whether a process of a server in `folder` runs, reachable or not. Call it inside a :func:`transition`."""
+    descriptor = _open(folder.server_lock)
+    try:
+        return watch.is_held(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def has_remains(folder: ServerFolder) -> bool:
+    """Whether a server may run in `folder`, or has left its lock files. Call it inside a :func:`transition`."""
+    return is_held(folder) or any(path.exists() for path in folder.lock_files)
+
+
+def stop_server(folder: ServerFolder) -> bool:
+    """Stop the server in `folder`, reachable or not, as the account that owns its data; True if one was running.
+
+    Call it inside a :func:`transition`.
+
+    Raises:
+        EmbeddedServerError: It does not stop.
+    """
     owner = folder.data.stat()
-    return _run_watcher(["stop", *_place(folder), owner.st_uid, owner.st_gid]) == 0
+    ended = _run_watcher(["stop", *_place(folder), owner.st_uid, owner.st_gid])
+    if ended not in (0, watch.NOTHING_TO_STOP):
+        raise EmbeddedServerError(f"the embedded PostgreSQL in {folder.path} does not stop; see {folder.log}")
+    return ended == 0
 
 
 def _place(folder: ServerFolder) -> tuple[Path, Path]:
@@ -144,6 +177,23 @@ def _is_open_on(descriptor: int, path: Path) -> bool:
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def _to_hand_down(path: Path) -> Iterator[int | None]:
+    # The file at `path`, locked for a program that inherits it; None if another process holds the lock.
+    descriptor = _open(path)
+    _handed_down.add(descriptor)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield descriptor
+    finally:
+        _handed_down.discard(descriptor)
+        os.close(descriptor)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from memory_guild.embedded import binaries, cluster, lease, watch
 from memory_guild.embedded import folder as folders
-from memory_guild.embedded.address import DATABASE, PORT, USER, connection_url
+from memory_guild.embedded.address import DATABASE, PORT, USER, psql_url
 from memory_guild.embedded.description import EmbeddedServer, ServerStatus
 from memory_guild.errors import EmbeddedServerError
 
@@ -87,11 +87,7 @@ def stop(folder: Path | None = None) -> bool:
             return False
         with lease.transition(place):
             place.keep_running.unlink(missing_ok=True)
-            if not place.is_listening():
-                return False
-            if not lease.stop_server(place):
-                raise EmbeddedServerError(f"the embedded PostgreSQL in {place.path} does not stop; see {place.log}")
-            return True
+            return lease.has_remains(place) and lease.stop_server(place)
 
 
 def status(folder: Path | None = None) -> ServerStatus:
@@ -107,9 +103,10 @@ def status(folder: Path | None = None) -> ServerStatus:
             running=running,
             version=place.version(),
             pid=watch.server_process_id(str(place.path)) if running else None,
-            url=connection_url(place.socket) if running else None,
+            url=psql_url(place.socket) if running else None,
             folder=place.path,
             kept_running=place.keep_running.exists(),
+            account=place.owner(),
         )
 
 
@@ -122,10 +119,12 @@ def _run(place: ServerFolder, account: Account, version: int | None, options: Ma
         )
     place.secure(account)
     wanted = present or version or binaries.DEFAULT_VERSION
-    programs = binaries.find(wanted).usable_by(account, place.binaries)
-    if present is None:
-        cluster.create(place, account, programs, options)
-    cluster.ensure_running(place, account, programs, options)
+    installed = binaries.find(wanted)
+    if not cluster.is_ready(place, installed):
+        programs = installed.usable_by(account, place.binaries)
+        if present is None:
+            cluster.create(place, account, programs, options)
+        cluster.ensure_running(place, account, programs, options)
     return EmbeddedServer(str(place.socket), PORT, USER, DATABASE, wanted, place.path)
 
 

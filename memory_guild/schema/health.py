@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
 from memory_guild.database.isolation import Finding, findings, isolation_facts
@@ -17,13 +19,28 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
 
     Returns:
-        What was checked, the migrations first; ``level`` is ``ok``, ``notice`` or ``broken``.
+        What was checked, the server and the migrations first; ``level`` is ``ok``, ``notice`` or ``broken``.
 
     Raises:
         ConnectionFailedError: The server cannot be used.
     """
     async with connect(database_url, schema=schema, check_schema=False):
-        return [await _migrations(), *findings(await isolation_facts()), await _pooler()]
+        return [await _server(), await _migrations(), *findings(await isolation_facts()), await _pooler()]
+
+
+async def _server() -> Finding:
+    """Which server keeps the memories, and where the embedded one has its data."""
+    settings = client().settings
+    if settings.database_url is not None:
+        return Finding("ok", "server", str(settings.database_url))
+    from memory_guild import embedded  # as in the engine: only an installation with the extra has what it needs
+
+    found = await asyncio.to_thread(embedded.status, settings.embedded_folder)
+    return Finding(
+        "ok",
+        "server",
+        f"the embedded PostgreSQL {found.version}; its data is in {found.folder}, owned by {found.account}",
+    )
 
 
 async def _migrations() -> Finding:

@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 
 from memory_guild import embedded
+from memory_guild.embedded import lease
 from memory_guild.testing.servers import server_folder
 from tests.embedded.child import FAST
 from tests.embedded.processes import stops
+
+
+def forget_uses(base: Path) -> None:
+    """Detach this process from the servers below `base`: a test that failed or was skipped has not done so."""
+    for folder, used in list(lease._leases.items()):
+        if base in (folder, *folder.parents):
+            for _ in range(used.uses):
+                lease.release(folder)
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +44,7 @@ def folder(prepared: Callable[[int], Path]) -> Iterator[Path]:
     folder = prepared(18)
     assert not embedded.status(folder).running
     yield folder
+    forget_uses(folder)
     embedded.stop(folder)
     assert stops(folder)
 
@@ -44,6 +54,7 @@ def place() -> Iterator[Path]:
     """An empty folder that all users can get through, as /var/lib is; the servers in it are stopped afterwards."""
     with server_folder() as base:
         yield base
+        forget_uses(base)
         for lock in base.glob("**/start.lock"):
             if lock.parent.stat().st_uid == base.stat().st_uid:
                 embedded.stop(lock.parent)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -29,11 +29,18 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a p
 
 
 class Child:
-    """A process that runs a task of ``child.py``; as `user_id` where that is given."""
+    """A process that runs a task of ``child.py``; as `user_id` where that is given, `through` another program."""
 
-    def __init__(self, task: str, *arguments: object, user_id: int | None = None, path: str = "") -> None:
+    def __init__(
+        self,
+        task: str,
+        *arguments: object,
+        user_id: int | None = None,
+        path: str = "",
+        through: Sequence[str] = (),
+    ) -> None:
         self.process = subprocess.Popen(
-            [interpreter(user_id), str(PROGRAM), task, *map(str, arguments)],
+            [*through, interpreter(user_id), str(PROGRAM), task, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -61,7 +61,9 @@ def test_data_stays(own_folder: Path) -> None:
 
 
 def test_a_started_server_runs_on_until_it_is_stopped(folder: Path) -> None:
-    assert embedded.status(folder) == embedded.ServerStatus(False, 18, None, None, folder, False)
+    assert embedded.status(folder) == embedded.ServerStatus(
+        False, 18, None, None, folder, False, (folder / "data").owner()
+    )
     started = embedded.start(folder, options=FAST)
     assert started.running
     assert started.kept_running
@@ -71,7 +73,9 @@ def test_a_started_server_runs_on_until_it_is_stopped(folder: Path) -> None:
     assert asyncio.run(ask(str(started.url), "SELECT 1")) == 1
     assert embedded.start(folder).pid == started.pid
     assert embedded.stop(folder) is True
-    assert embedded.status(folder) == embedded.ServerStatus(False, 18, None, None, folder, False)
+    assert embedded.status(folder) == embedded.ServerStatus(
+        False, 18, None, None, folder, False, (folder / "data").owner()
+    )
     assert embedded.stop(folder) is False
 
 
@@ -95,7 +99,7 @@ def test_a_server_in_use_can_be_kept_and_stopped_too(folder: Path) -> None:
 
 def test_looking_and_stopping_create_nothing(place: Path) -> None:
     missing = place / "missing"
-    assert embedded.status(missing) == embedded.ServerStatus(False, None, None, None, missing, False)
+    assert embedded.status(missing) == embedded.ServerStatus(False, None, None, None, missing, False, None)
     assert embedded.stop(missing) is False
     assert not missing.exists()
 
