@@ -252,6 +252,21 @@ class ServerTooOldError(ConnectionFailedError):
         self.server_version = server_version
 
 
+class UnsupportedEncodingError(ConnectionFailedError):
+    """The database is not in UTF-8, so that it cannot store every text.
+
+    Attributes:
+        encoding: The database's encoding, such as ``"LATIN1"``.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            f"the database's encoding is {encoding}, in which not every text can be stored or is counted in characters;"
+            " make one with CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8', and load what is in this one there"
+        )
+        self.encoding = encoding
+
+
 class StatementCanceledError(MemoryGuildError, TimeoutError):
     """The server canceled a statement, usually because it took too long (SQLSTATE 57014); it wrote nothing."""
 
@@ -292,6 +307,23 @@ class SchemaTooNewError(SchemaError):
             f"the database is newer than this version of memory-guild: it has {', '.join(unknown)}; upgrade the package"
         )
         self.unknown = unknown
+
+
+class TablesExistError(SchemaError):
+    """The schema has tables with the package's names that its migrations did not make; they isolate no tenants.
+
+    Attributes:
+        tables: Their names.
+    """
+
+    def __init__(self, tables: list[str]) -> None:
+        super().__init__(
+            f"tables of these names are there already, and not from memory-guild's own migrations: {', '.join(tables)}."
+            " If an application's `aerich init-db` or generate_schemas() made them, leave memory_guild.models out of"
+            " its app, move them away (ALTER TABLE … SET SCHEMA …) or drop them, and run `memory-guild upgrade`. If"
+            " they are the application's own, give memory-guild another schema with MEMORY_GUILD_SCHEMA"
+        )
+        self.tables = tables
 
 
 # --- tenants and scopes -----------------------------------------------------------------------------------------

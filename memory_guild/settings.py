@@ -127,6 +127,14 @@ class Settings:
     embedded_folder: Path | None = None
     embedded_version: int | None = None
 
+    def __post_init__(self) -> None:
+        """Check what callers name too, not only the environment.
+
+        Raises:
+            SettingsError: There can be no schema of this name.
+        """
+        _OF_SETTINGS["schema"].require(self.schema)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read the ``MEMORY_GUILD_…`` variables; an empty one counts as missing.
@@ -180,12 +188,24 @@ class Variable:
         text = environment.get(self.name, "").strip()
         if any("\ud800" <= character <= "\udfff" for character in text):  # how Python decodes what is not UTF-8
             raise SettingsError(self.name, "is not UTF-8")
-        if not text:
-            return None
+        return self.require(text) if text else None
+
+    def require(self, text: str) -> Any:
+        """The value of a text.
+
+        Raises:
+            SettingsError: The text cannot be used. The message does not repeat it.
+        """
         try:
             return self.convert(text)
+        except _RefusedError as refused:
+            raise SettingsError(self.name, str(refused)) from None
         except (KeyError, ValueError):
             raise SettingsError(self.name, self.must) from None
+
+
+class _RefusedError(ValueError):
+    """A text that cannot be used, with a reason of its own."""
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:
@@ -195,6 +215,14 @@ def _at_least(minimum: int) -> Callable[[str], int]:
         return int(text)
 
     return convert
+
+
+def _content_size(text: str) -> int:
+    size = _at_least(1)(text)
+    if size > 1_000_000_000:
+        # A message of 2**30 bytes makes the server hang up without a word, and so each retry would end.
+        raise _RefusedError("must be at most 1000000000: PostgreSQL takes less than 2**30 bytes for a whole row")
+    return size
 
 
 def _seconds(text: str) -> float:
@@ -208,9 +236,18 @@ def _flag(text: str) -> bool:
 
 
 def _schema_name(text: str) -> str:
-    if len(text.encode()) > 63 or "\x00" in text or text.startswith("pg_"):
+    if not 1 <= len(text.encode()) <= 63 or "\x00" in text or text.startswith("pg_"):
         raise ValueError
+    if text in ("$user", "information_schema"):
+        raise _RefusedError(f"must not be {text}, which means something else to PostgreSQL; name a schema")
     return text
+
+
+def _folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise _RefusedError("names with its ~ a user who does not exist or has no home; write the whole path") from None
 
 
 _SECONDS = "must be a number of seconds, such as 30 or 0.5"
@@ -227,14 +264,14 @@ _OF_SETTINGS = {
     "statement_timeout_seconds": Variable("MEMORY_GUILD_STATEMENT_TIMEOUT_SECONDS", _seconds, _SECONDS),
     "scope_idle_timeout_seconds": Variable("MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS", _seconds, _SECONDS),
     "pooler": Variable("MEMORY_GUILD_POOLER", _flag, "must be 1 for yes, or 0 for no"),
-    "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", Path, "must be a path"),
+    "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", _folder, "must be a path"),
     "embedded_version": Variable(
         "MEMORY_GUILD_EMBEDDED_VERSION", lambda text: _at_least(0)(text) or None, "must be a whole number, 0 or more"
     ),
 }
 """The variables that :class:`Settings` reads, by attribute. The defaults are those of the class."""
 
-_CONTENT_MAX_BYTES = Variable("MEMORY_GUILD_CONTENT_MAX_BYTES", _at_least(1), "must be a whole number, 1 or more")
+_CONTENT_MAX_BYTES = Variable("MEMORY_GUILD_CONTENT_MAX_BYTES", _content_size, "must be a whole number, 1 or more")
 _CONTENT_MAX_BYTES_DEFAULT = 1_000_000
 
 VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES)

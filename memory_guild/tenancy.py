@@ -21,7 +21,7 @@ from memory_guild.database.sqlstate import (
     Explanations,
     translated_errors,
 )
-from memory_guild.database.transaction import SavepointContext, ScopeTransactionContext
+from memory_guild.database.transaction import SavepointContext, ScopeTransaction, ScopeTransactionContext
 from memory_guild.errors import (
     RoleMissingError,
     ScopeError,
@@ -48,6 +48,7 @@ class _ScopeBlock:
     """What the blocks of tenants and of maintenance share: one transaction as one role."""
 
     _is_entered = False
+    _transaction: ScopeTransaction | None = None
 
     def __init__(self, role: str, tenant_id: str | None, agent_id: str | None) -> None:
         self._role = role
@@ -65,8 +66,9 @@ class _ScopeBlock:
         else:
             self._context = ScopeTransactionContext(*self._begin(outer))
         with translated_errors(_explanations(self._role)):
-            self._transaction = await self._context.__aenter__()
-        scope = Scope(self._tenant_id, self._agent_id, self._transaction)
+            transaction = await self._context.__aenter__()
+        self._transaction = transaction
+        scope = Scope(self._tenant_id, self._agent_id, transaction)
         self._token: Token[Scope | None] = scopes.enter(scope)
         return scope
 
@@ -74,6 +76,8 @@ class _ScopeBlock:
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         """Commit, or roll back after an error."""
+        if self._transaction is None:
+            raise ScopeError("this scope has not begun, so it cannot end; use it with `async with`")
         if self._transaction.closed:  # ended already, see ScopeTransaction.end_nested()
             return
         with suppress(ValueError):  # an abandoned generator ends in another task, whose scope stays
@@ -129,6 +133,7 @@ class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
     def __init__(self, reason: str = "not given") -> None:
         super().__init__(ADMIN_ROLE, tenant_id=None, agent_id=None)
         self._reason = reason
+        self._began: float | None = None
 
     async def __aenter__(self) -> Scope:
         """Begin."""
@@ -141,6 +146,9 @@ class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         """Commit, or roll back after an error."""
+        if self._began is None:
+            await super().__aexit__(exc_type, exc_val, exc_tb)
+            return
         outcome = "rolled back"
         try:
             await super().__aexit__(exc_type, exc_val, exc_tb)
@@ -191,6 +199,7 @@ def _opening(role: str, tenant_id: str | None, settings: Settings) -> str:
         # A pooler hands over connections that never saw our start-up settings.
         statements += [
             f"SET LOCAL search_path = {quote_identifier(settings.schema)}",
+            "SET LOCAL row_security = on",
             f"SET LOCAL statement_timeout = {round(settings.statement_timeout_seconds * 1000)}",
         ]
     return "; ".join(statements)

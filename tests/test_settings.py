@@ -19,9 +19,11 @@ from asyncpg import connect_utils
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from memory_guild import embedded, upgrade
 from memory_guild import settings as settings_module
-from memory_guild.errors import SettingsError
+from memory_guild.errors import EmbeddedServerError, SettingsError
 from memory_guild.models import MemoryRecord
+from memory_guild.schema import validate
 from memory_guild.settings import DatabaseUrl, Settings
 
 URL = "postgresql://guild:secret@db.example:5433/memories?sslmode=verify-full"
@@ -315,6 +317,37 @@ def test_content_limit_is_read_and_checked(monkeypatch: pytest.MonkeyPatch) -> N
             settings_module.content_max_bytes()
     with pytest.raises(SettingsError):
         MemoryRecord._meta.fields_map["content_text"].to_db_value("x", MemoryRecord)
+
+
+def test_a_content_limit_that_postgresql_cannot_keep_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_CONTENT_MAX_BYTES", "1000000000")
+    assert settings_module.content_max_bytes() == 1_000_000_000
+    monkeypatch.setenv("MEMORY_GUILD_CONTENT_MAX_BYTES", "1000000001")
+    with pytest.raises(SettingsError, match="less than 2\\*\\*30 bytes"):
+        settings_module.content_max_bytes()
+
+
+@pytest.mark.parametrize("schema", ["$user", "information_schema", "", "pg_guild", "x" * 64])
+async def test_no_way_of_naming_a_schema_takes_what_is_none(schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="MEMORY_GUILD_SCHEMA: must"):
+        Settings(schema=schema)
+    for work in (upgrade("postgresql://nobody@/nowhere", schema=schema), validate(schema=schema)):
+        with pytest.raises(SettingsError, match="MEMORY_GUILD_SCHEMA: must"):
+            await work
+    if schema:
+        with pytest.raises(SettingsError, match="MEMORY_GUILD_SCHEMA: must"):
+            Settings.from_environment({"MEMORY_GUILD_SCHEMA": schema})
+    assert Settings(schema="$users").schema == "$users"
+
+
+def test_a_folder_of_nobody_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="a user who does not exist"):
+        Settings.from_environment({"MEMORY_GUILD_EMBEDDED_FOLDER": "~nosuchuser/data"})
+    with pytest.raises(EmbeddedServerError, match="no such user"):
+        embedded.status(Path("~nosuchuser/data"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = {"MEMORY_GUILD_EMBEDDED_FOLDER": "~/data"}
+    assert Settings.from_environment(given).embedded_folder == tmp_path / "data"
 
 
 def test_every_setting_has_a_variable_of_its_name() -> None:

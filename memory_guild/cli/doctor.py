@@ -17,6 +17,9 @@ _STYLES = {"ok": "green", "notice": "yellow", "broken": "red"}
 def run() -> None:
     """Check what isolates the tenants of this database, and say how to fix what does not. Exit code 1 if broken."""
     found = asyncio.run(schema.doctor())
+    if len(found) == 1:
+        output.print(f"{found[0].detail}; {found[0].mend}", markup=False, highlight=False)
+        raise typer.Exit(1)
     table = Table("", "what", "found", "to do")
     for finding in found:
         # As text, not as markup: names in the database may contain brackets.

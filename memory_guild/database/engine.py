@@ -26,7 +26,7 @@ from tortoise.exceptions import OperationalError
 from memory_guild.database.scope import TenantManager
 from memory_guild.database.session import PooledConnection
 from memory_guild.database.sqlstate import OLDEST_SERVER_VERSION, TranslatingClient, translate_connecting
-from memory_guild.errors import ServerTooOldError, TenantNotSetError
+from memory_guild.errors import ServerTooOldError, TenantNotSetError, UnsupportedEncodingError
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -57,7 +57,7 @@ class GuildClient(TranslatingClient):
             self._pool = await asyncpg.create_pool(
                 min_size=self.settings.pool_min,
                 max_size=self.settings.pool_max,
-                init=_refuse_old_server,
+                init=_refuse_unusable_server,
                 connect=self._connect,
                 **self._arguments(with_db),
             )
@@ -150,6 +150,7 @@ def _server_settings(settings: Settings) -> dict[str, str]:
     return {
         "search_path": f'"{quoted_schema}"',
         "application_name": settings.application_name,
+        "row_security": "on",  # where a role's default is off, each query of a scope would fail
         "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
     }
 
@@ -161,13 +162,18 @@ async def _embedded_url(settings: Settings) -> DatabaseUrl:
     return DatabaseUrl.parse(server.url)
 
 
-async def _refuse_old_server(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _refuse_unusable_server(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     version = connection.get_server_version()
     if version.major < OLDEST_SERVER_VERSION:
         raise ServerTooOldError(
             f"the server is PostgreSQL {version.major}.{version.minor}; {OLDEST_SERVER_VERSION} or newer is needed",
             server_version=f"{version.major}.{version.minor}",
         )
+    # The server says it when a connection begins; a pooler may keep it to itself.
+    encoding = getattr(connection.get_settings(), "server_encoding", None)
+    encoding = encoding or await connection.fetchval("SHOW server_encoding")
+    if encoding != "UTF8":
+        raise UnsupportedEncodingError(encoding)
 
 
 client_class = GuildClient

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from memory_guild.database.engine import client
 from memory_guild.database.statements import statement
-from memory_guild.errors import MigrationsPendingError, PermissionDeniedError, RoleMissingError, SchemaTooNewError
+from memory_guild.errors import (
+    MigrationsPendingError,
+    PermissionDeniedError,
+    RoleMissingError,
+    SchemaTooNewError,
+    TablesExistError,
+)
 
 
 def migrations_folder() -> Path:
@@ -23,12 +29,53 @@ def known_migrations() -> list[str]:
 
 
 async def applied_migrations() -> list[str]:
-    """The names of the migrations that the database has, in order; empty for a database that has none."""
-    database = client()
+    """The names of the package's migrations that the database has, in order; those of a newer version too.
+
+    Another application may keep account of its own migrations in the same table, under the same label. Those are left
+    out.
+    """
+    database, known = client(), known_migrations()
     (found,) = await database.execute_query_dict(statement("database/history_exists"))
     if not found["history_exists"]:
         return []
-    return [row["version"] for row in await database.execute_query_dict(statement("database/applied_migrations"))]
+    recorded = await database.execute_query_dict(statement("database/applied_migrations"), [known])
+    return [
+        row["version"]
+        for row in recorded
+        if row["version"] in known or _is_of_a_newer_version(row["version"], row["tables"], len(known))
+    ]
+
+
+def _is_of_a_newer_version(name: str, tables: list[str], known: int) -> bool:
+    """Whether a migration that this code does not know is the package's.
+
+    The label does not tell. The package's have a number after the last one that is known, and describe its own tables
+    and no others.
+    """
+    number = name.partition("_")[0]
+    is_later = number.isdecimal() and int(number) >= known
+    are_ours = all(table and table.startswith(("memory_", "data_sources", "aerich")) for table in tables)
+    return is_later and are_ours and (not tables or "memory_records" in tables)
+
+
+async def tables_that_exist() -> list[str]:
+    """Which of the package's tables are there, by whomever they were made."""
+    return [row["name"] for row in await client().execute_query_dict(statement("database/tables_that_exist"))]
+
+
+async def is_empty() -> bool:
+    """Whether the package has nothing in the database: none of its tables, and no migration that was ever applied."""
+    return not await tables_that_exist() and not await applied_migrations()
+
+
+async def refuse_tables_of_others(pending: list[str]) -> None:
+    """Raise where the first migration would create tables that are there already.
+
+    Raises:
+        TablesExistError: They are.
+    """
+    if known_migrations()[:1] == pending[:1] and (tables := await tables_that_exist()):
+        raise TablesExistError(tables)
 
 
 async def check_migrations() -> None:
@@ -36,6 +83,7 @@ async def check_migrations() -> None:
 
     Raises:
         MigrationsPendingError: The database lacks some.
+        TablesExistError: The database has the tables, and not from the package's migrations.
         SchemaTooNewError: The database has some that the code does not know.
         RoleMissingError: The login may not ask, because it does not inherit from the application role.
     """
@@ -49,4 +97,5 @@ async def check_migrations() -> None:
     if unknown := [name for name in applied if name not in known]:
         raise SchemaTooNewError(unknown)
     if pending := [name for name in known if name not in applied]:
+        await refuse_tables_of_others(pending)
         raise MigrationsPendingError(pending)

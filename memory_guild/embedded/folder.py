@@ -157,7 +157,10 @@ def locate(path: Path | None) -> ServerFolder:
     Raises:
         EmbeddedServerError: It exists, but is not a folder, belongs to another user, or others can write to it.
     """
-    folder = ServerFolder((path or _default_path()).expanduser().resolve())
+    try:
+        folder = ServerFolder((path or _default_path()).expanduser().resolve())
+    except RuntimeError:
+        raise EmbeddedServerError(f"{path}: there is no such user, or the user has no home; choose a folder") from None
     if folder.path.exists():
         _refuse_strangers(folder.path, os.geteuid())
     return folder

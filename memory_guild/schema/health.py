@@ -7,8 +7,14 @@ import asyncio
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
 from memory_guild.database.isolation import Finding, findings, isolation_facts
-from memory_guild.database.migrations import check_migrations
-from memory_guild.errors import MigrationsPendingError, RoleMissingError, SchemaTooNewError
+from memory_guild.database.migrations import check_migrations, is_empty
+from memory_guild.errors import (
+    MigrationsPendingError,
+    RoleMissingError,
+    SchemaTooNewError,
+    TablesExistError,
+    UnsupportedEncodingError,
+)
 
 
 async def doctor(database_url: str | None = None, *, schema: str | None = None) -> list[Finding]:
@@ -19,13 +25,19 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
 
     Returns:
-        What was checked, the server and the migrations first; ``level`` is ``ok``, ``notice`` or ``broken``.
+        What was checked, the server and the migrations first; ``level`` is ``ok``, ``notice`` or ``broken``. Where there is
+        nothing to check, that one finding.
 
     Raises:
         ConnectionFailedError: The server cannot be used.
     """
-    async with connect(database_url, schema=schema, check_schema=False):
-        return [await _server(), await _migrations(), *findings(await isolation_facts()), await _pooler()]
+    try:
+        async with connect(database_url, schema=schema, check_schema=False):
+            if await is_empty():
+                return [Finding("broken", "migrations", "the database has no tables yet", "run `memory-guild upgrade`")]
+            return [await _server(), await _migrations(), *findings(await isolation_facts()), await _pooler()]
+    except UnsupportedEncodingError as error:
+        return [Finding("broken", "encoding", str(error), "use another database")]
 
 
 async def _server() -> Finding:
@@ -50,6 +62,8 @@ async def _migrations() -> Finding:
         return Finding("broken", "migrations", str(error), "run `memory-guild upgrade`")
     except SchemaTooNewError as error:
         return Finding("broken", "migrations", str(error), "install a newer memory-guild")
+    except TablesExistError as error:
+        return Finding("broken", "migrations", str(error), "move them away or drop them, or use another schema")
     except RoleMissingError as error:
         return Finding("broken", "migrations", str(error), "GRANT memory_guild_app TO the login, which must INHERIT")
     return Finding("ok", "migrations", "the database has this version's migrations")

@@ -6,7 +6,12 @@ import asyncio
 
 from memory_guild.database.connecting import connect, settings_for
 from memory_guild.database.engine import client
-from memory_guild.database.migrations import applied_migrations, known_migrations, migrations_folder
+from memory_guild.database.migrations import (
+    applied_migrations,
+    known_migrations,
+    migrations_folder,
+    refuse_tables_of_others,
+)
 from memory_guild.database.statements import statement
 from memory_guild.errors import SchemaTooNewError
 
@@ -27,6 +32,8 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
 
     Raises:
         SchemaTooNewError: The database has migrations that this code does not know; nothing was changed.
+        TablesExistError: The database has tables of these names from elsewhere; nothing was changed.
+        UnsupportedEncodingError: The database is not in UTF-8.
         ConnectionFailedError: The server cannot be used.
     """
     async with (
@@ -38,8 +45,10 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
         await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
         while not await lock.fetchval(statement("schema/upgrade_lock")):  # noqa: ASYNC110 - another process ends it
             await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
-        if unknown := [name for name in await applied_migrations() if name not in known_migrations()]:
+        known, applied = known_migrations(), await applied_migrations()
+        if unknown := [name for name in applied if name not in known]:
             raise SchemaTooNewError(unknown)
+        await refuse_tables_of_others([name for name in known if name not in applied])
         from aerich import Command  # here: it takes a tenth of a second to import
 
         command = Command(

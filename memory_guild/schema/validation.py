@@ -6,8 +6,9 @@ import asyncio
 
 from memory_guild.database.connecting import connect, settings_for
 from memory_guild.database.engine import client
-from memory_guild.database.migrations import known_migrations, migrations_folder
+from memory_guild.database.migrations import is_empty, known_migrations, migrations_folder
 from memory_guild.database.sqlstate import translated_errors
+from memory_guild.errors import MigrationsPendingError
 from memory_guild.schema.catalog import Comparison, compare_catalog
 
 
@@ -24,6 +25,7 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         The differences, and the indexes that were added on purpose, as by ``memory-guild indexes create``.
 
     Raises:
+        MigrationsPendingError: The database has no table yet.
         SchemaError: The login may not create the scratch schema.
         RoleMissingError: The server lacks the roles of the tenant scopes, and the login may not create them.
         ConnectionFailedError: The server cannot be used.
@@ -34,6 +36,8 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         connect(database_url, schema=schema, check_schema=False),
         client().dedicated_connection() as connection,
     ):
+        if await is_empty():
+            raise MigrationsPendingError(known_migrations())
         with translated_errors():
             return await compare_catalog(
                 connection, settings_for(database_url, schema=schema).schema, additions=additions

@@ -39,6 +39,20 @@ def test_upgrade_names_what_it_applies_and_then_has_nothing_to_do(empty_database
     assert run("validate") == "the database matches the specification exactly\n"
 
 
+def test_validate_and_doctor_of_an_empty_database_say_one_line(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("doctor", exit_code=1) == "the database has no tables yet; run `memory-guild upgrade`\n"
+    monkeypatch.setattr("sys.argv", ["memory-guild", "validate"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "run `memory-guild upgrade`" in printed.err
+
+
 def test_validate_of_a_pristine_database(migrated_database: str) -> None:
     assert run("validate") == "the database matches the specification exactly\n"
     assert json.loads(run("validate", "--json")) == []

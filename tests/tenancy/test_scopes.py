@@ -22,7 +22,8 @@ from memory_guild.errors import (
 )
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.tenancy import admin_scope, tenant_scope
-from tests.tenancy.logins import login
+from memory_guild.testing.databases import name_of
+from tests.tenancy.logins import connected, login, user_of
 from tests.tenancy.scope_work import backend_pid, enter, memory, texts
 
 pytestmark = pytest.mark.usefixtures("small_pool")
@@ -282,3 +283,31 @@ async def test_what_is_no_tenant(tenant_id: Any) -> None:
     assert caught.value.field == "tenant_id"
     with pytest.raises(InvalidInputError):
         tenant_scope("acme", agent_id="")
+
+
+# --- used wrongly -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "scope", [lambda: tenant_scope("acme"), lambda: admin_scope("a test")], ids=["tenant", "admin"]
+)
+async def test_a_scope_that_has_not_begun_cannot_end(scope: Callable[[], tenant_scope | admin_scope]) -> None:
+    with pytest.raises(ScopeError, match="has not begun"):
+        await scope().__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("of", ["role", "database"])
+async def test_row_security_that_is_off_by_default_is_on_in_scopes(scopes_database_url: str, of: str) -> None:
+    async with login(scopes_database_url) as url, connected(scopes_database_url) as superuser:
+        name = user_of(url) if of == "role" else name_of(url)
+        await superuser.execute(f'ALTER {of} "{name}" SET row_security = off')
+        try:
+            async with connect(url):
+                async with tenant_scope("acme", agent_id="scribe"):
+                    await memory("one")
+                async with tenant_scope("acme"):
+                    assert await MemoryRecord.all().count() == 1
+                async with tenant_scope("bolt"):
+                    assert await MemoryRecord.all().count() == 0
+        finally:
+            await superuser.execute(f'ALTER {of} "{name}" RESET row_security')

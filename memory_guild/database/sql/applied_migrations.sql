@@ -1,2 +1,17 @@
--- The migrations that the database has, in the order in which they were applied.
-SELECT version FROM aerich WHERE app = 'models' ORDER BY id;
+-- What Aerich has recorded under the label of this package's app, in order, with the tables of the models that each
+-- migration describes, unless it is one of those that $1 names. Another application may use the same label.
+SELECT
+    version,
+    ARRAY(
+        SELECT model ->> 'table'
+        FROM jsonb_each(
+            CASE
+                WHEN version = ANY ($1::text[]) THEN '{}'
+                WHEN jsonb_typeof(content) = 'object' THEN content
+                ELSE '{}'
+            END
+        ) AS described (name, model)
+    ) AS tables
+FROM aerich
+WHERE app = 'models'
+ORDER BY id;
