@@ -52,7 +52,7 @@ def test_readme_shows_the_real_output_of_the_demo(database_url: str) -> None:
         # A patch release of Python changes some docstrings, and so how many memories there are.
         return [re.sub(r"[ \d,]+$", "", line) for line in text.splitlines()]
 
-    printed = without_counts(run([*CLI, "demo"], database_url))
+    printed = without_counts(run([*CLI, "demo", "--yes"], database_url))
     assert [line for line in without_counts(blocks(ROOT / "README.md", "text")[1]) if line not in printed] == []
 
 

@@ -13,7 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from memory_guild import demo as python_docs
 from memory_guild.cli.console import errors, output
 from memory_guild.database.connecting import connect
+from memory_guild.errors import SchemaError
 from memory_guild.schema import upgrade
+from memory_guild.settings import Settings
 from memory_guild.tenancy import tenant_scope
 
 MAX_HOPS = 3
@@ -23,20 +25,51 @@ def run(
     topic: Annotated[
         str, typer.Option(help="Where the walk starts: a name of the standard library or a topic of help().")
     ] = ("with"),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before writing into the configured database.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete what the demonstration has stored.")] = False,
 ) -> None:
     """Store the documentation that comes with Python as memories, merge duplicates, and walk three hops of edges.
 
-    Nothing is downloaded. A second run stores nothing new.
+    Nothing is downloaded. A second run stores nothing new. If MEMORY_GUILD_DATABASE_URL names a database in which the
+    demonstration has not run before, it asks first.
     """
-    started = time.perf_counter()
+    if remove:
+        output.print(f"memories deleted   {asyncio.run(_remove()):>7,}")
+        return
     with errors.status("Reading Python's documentation …"):
         corpus = python_docs.read()
     if topic not in corpus.subjects:
         similar = ", ".join(corpus.similar_subjects(topic)) or "with, asyncio.Queue, collections.Counter"
         raise typer.BadParameter(f"no memory is about {topic!r}; try one of: {similar}", param_hint="--topic")
+    if not yes:
+        _ask_before_writing()
+    started = time.perf_counter()
     stored, steps = asyncio.run(_store_and_walk(corpus, topic))
     _print_counts(corpus, stored, time.perf_counter() - started)
     _print_walk(steps)
+
+
+def _ask_before_writing() -> None:
+    configured = Settings.from_environment().database_url
+    if configured is not None and not asyncio.run(_has_run_before()):
+        typer.confirm(
+            f"Store several thousand memories of the tenant {python_docs.TENANT_ID!r} in {configured}?",
+            abort=True,
+            err=True,
+        )
+
+
+async def _has_run_before() -> bool:
+    try:
+        async with connect():
+            return await python_docs.is_stored()
+    except SchemaError:
+        return False  # there are no tables yet
+
+
+async def _remove() -> int:
+    async with connect():
+        return await python_docs.remove()
 
 
 async def _store_and_walk(

@@ -130,6 +130,18 @@ async def store(corpus: Corpus, *, progress: Callable[[int], None] | None = None
     )
 
 
+async def is_stored() -> bool:
+    """Whether the connected database has the documentation, or a part of it."""
+    async with tenant_scope(TENANT_ID):
+        return await MemoryRecord.exists()
+
+
+async def remove() -> int:
+    """Delete the documentation from the connected database, with its edges; how many memories there were."""
+    async with tenant_scope(TENANT_ID):
+        return await MemoryRecord.all().delete()
+
+
 async def walk(memory_id: UUID, *, max_hops: int = 3, limit: int = 20) -> list[Step]:
     """Follow the edges from a memory, inside a scope: each memory once, by a shortest path, parents before children.
 

@@ -5,15 +5,20 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 
 import pytest
 from typer.testing import CliRunner
 
 from memory_guild import demo as python_docs
 from memory_guild.cli import app
+from memory_guild.database import engine
 from memory_guild.errors import ConstraintError
 from memory_guild.schema.migrating import upgrade
+from memory_guild.settings import DatabaseUrl, Settings
+from memory_guild.testing.databases import completed
 from tests.databases import run_statement
+from tests.tenancy.logins import connected
 
 NOTHING_NEW = re.compile(r"Nothing new: all ([\d,]+) memories and ([\d,]+) edges are stored already\.")
 
@@ -40,7 +45,7 @@ def count_after(label: str, text: str) -> int:
 
 
 def run(*arguments: str, exit_code: int = 0) -> str:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["demo", *arguments])
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["demo", "--yes", *arguments])
     assert result.exit_code == exit_code, result.output
     return result.stdout if exit_code == 0 else result.stderr
 
@@ -61,7 +66,7 @@ def test_a_refused_edge_leaves_nothing_stored(empty_database: str, small: python
     asyncio.run(upgrade(empty_database))
     refuse = "ALTER TABLE memory_relationships ADD CONSTRAINT unsure CHECK (confidence_score < 1)"
     asyncio.run(run_statement(empty_database, refuse))
-    result = CliRunner().invoke(app, ["demo"])
+    result = CliRunner().invoke(app, ["demo", "--yes"])
     assert isinstance(result.exception, ConstraintError)
     asyncio.run(run_statement(empty_database, "ALTER TABLE memory_relationships DROP CONSTRAINT unsure"))
     text = run()
@@ -128,7 +133,7 @@ def test_a_walk_shows_the_same_in_every_database(
 
 @pytest.mark.long
 def test_the_whole_command(empty_database: str) -> None:
-    command = [sys.executable, "-W", "error", "-m", "memory_guild.cli", "demo", "--topic", "asyncio.Queue"]
+    command = [sys.executable, "-W", "error", "-m", "memory_guild.cli", "demo", "--yes", "--topic", "asyncio.Queue"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert count_after("memories stored", done.stdout) > 5000
@@ -141,7 +146,7 @@ def test_the_whole_command(empty_database: str) -> None:
 @pytest.mark.long
 def test_a_server_that_does_not_answer_is_one_line(small: python_docs.Corpus) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "memory_guild.cli", "demo"],
+        [sys.executable, "-m", "memory_guild.cli", "demo", "--yes"],
         env={**os.environ, "MEMORY_GUILD_DATABASE_URL": "postgresql://nobody@localhost:1/nowhere"},
         capture_output=True,
         text=True,
@@ -150,3 +155,82 @@ def test_a_server_that_does_not_answer_is_one_line(small: python_docs.Corpus) ->
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "localhost:1" in done.stderr
+
+
+# --- a database that is not its own -----------------------------------------------------------------------------
+
+
+def ask(answer: str | None, *arguments: str) -> tuple[int, str]:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["demo", *arguments], input=answer)
+    return result.exit_code, result.output
+
+
+def tenants(url: str) -> list[str]:
+    return completed(rows(url, "SELECT DISTINCT tenant_id FROM memory_records ORDER BY 1"))
+
+
+async def rows(url: str, query: str) -> list[str]:
+    async with connected(url) as connection:
+        return [row[0] for row in await connection.fetch(query)]
+
+
+OTHERS = (
+    "INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash)"
+    " VALUES ('a', 'acme', 'document', 'theirs', 'h')"
+)
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", None], ids=["no", "default", "nobody there"])
+def test_it_asks_before_it_writes_into_a_configured_database(
+    database_url: str, small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch, answer: str | None
+) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", database_url)
+    asyncio.run(run_statement(database_url, OTHERS))
+
+    code, printed = ask(answer)
+
+    assert code == 1
+    assert "tenant 'python-docs'" in printed
+    assert database_url.rpartition("/")[2].partition("?")[0] in printed
+    assert tenants(database_url) == ["acme"]
+
+
+def test_who_says_no_has_no_tables_either(empty_database: str, small: python_docs.Corpus) -> None:
+    assert ask("n\n")[0] == 1
+    assert completed(rows(empty_database, "SELECT relname FROM pg_class WHERE relname LIKE 'memory%'")) == []
+
+
+def test_it_asks_once_and_takes_away_only_what_is_its_own(
+    database_url: str, small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", database_url)
+    asyncio.run(run_statement(database_url, OTHERS))
+
+    assert ask("y\n")[0] == 0
+    code, printed = ask(None)  # it has run here before
+    assert code == 0
+    assert "?" not in printed.partition("3 hops")[0]
+    assert tenants(database_url) == ["acme", "python-docs"]
+
+    code, printed = ask(None, "--remove")
+    assert (code, count_after("memories deleted", printed) > 10) == (0, True)
+    assert tenants(database_url) == ["acme"]
+    assert completed(rows(database_url, "SELECT relationship_id FROM memory_relationships")) == []
+    assert count_after("memories deleted", ask(None, "--remove")[1]) == 0
+    assert ask("n\n")[0] == 1
+
+
+def test_its_own_database_is_the_embedded_one(
+    empty_database_url: str, small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_embedded_url", located(empty_database_url))
+    assert ask(None)[0] == 0
+
+
+def located(url: str) -> Callable[[Settings], Awaitable[DatabaseUrl]]:
+    """Where the engine finds the embedded server: here the one that the tests have started already."""
+
+    async def found(settings: Settings) -> DatabaseUrl:
+        return DatabaseUrl.parse(url)
+
+    return found
