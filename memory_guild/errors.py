@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from tortoise.exceptions import DBConnectionError, IntegrityError
+from tortoise.exceptions import DBConnectionError, FieldError, IntegrityError, OperationalError, ParamsError
 
 
 class MemoryGuildError(Exception):
@@ -31,6 +31,17 @@ class InvalidInputError(MemoryGuildError, ValueError):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class InvalidQueryError(InvalidInputError, FieldError, ParamsError, OperationalError):
+    """A queryset, or a method of a model, cannot use its arguments: an unknown field, a limit that is no number.
+
+    It is also Tortoise's ``FieldError``, ``ParamsError`` and ``OperationalError``, so code written for Tortoise keeps
+    working.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("query", reason)
 
 
 class UnreadableFileError(MemoryGuildError):

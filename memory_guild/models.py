@@ -18,8 +18,10 @@ from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 from tortoise.fields.db_defaults import SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
-from tortoise.queryset import BulkUpdateQuery, QuerySet, UpdateQuery
+from tortoise.queryset import BulkUpdateQuery, UpdateQuery
 
+from memory_guild.database.querysets import CheckedManager, CheckedQuerySet
+from memory_guild.database.refusals import refusing
 from memory_guild.database.scope import TenantManager, TenantQuerySet, surrounding_scope
 from memory_guild.database.tortoise import index_statement
 from memory_guild.database.transaction import KeyedConnection
@@ -92,14 +94,94 @@ class StrictModel(Model):
         Tortoise cannot update.
         """
         keyed: Any = KeyedConnection(using_db or cls._choose_db(True))  # type: ignore[arg-type]  # this engine's client
-        return QuerySet(cls).using_db(keyed).bulk_update(objects, fields, batch_size)
+        with refusing:
+            objects, columns = list(objects), list(fields)
+            for name in columns:
+                if name not in cls._meta.fields_db_projection:
+                    raise InvalidInputError("fields", f"has what is not a column of {cls.__name__}")
+        return CheckedQuerySet(cls).using_db(keyed).bulk_update(objects, columns, batch_size)
 
     async def refresh_from_db(
         self, fields: Iterable[str] | None = None, using_db: BaseDBAsyncClient | None = None
     ) -> None:
         """Read the row again, see ``tortoise.Model.refresh_from_db``."""
         keyed: Any = KeyedConnection(using_db or self._choose_db())  # type: ignore[arg-type]  # this engine's client
-        await super().refresh_from_db(fields, keyed)
+        with refusing:
+            await super().refresh_from_db(fields, keyed)
+
+    async def save(
+        self,
+        using_db: BaseDBAsyncClient | None = None,
+        update_fields: Iterable[str] | None = None,
+        force_create: bool = False,
+        force_update: bool = False,
+    ) -> None:
+        """Insert or update the row, see ``tortoise.Model.save``."""
+        with refusing:
+            update_fields = None if update_fields is None else list(update_fields)
+            for name in update_fields or ():
+                if name not in self._meta.fields_db_projection:
+                    raise InvalidInputError("update_fields", f"has what is not a column of {type(self).__name__}")
+            await super().save(using_db, update_fields, force_create, force_update)
+
+    async def delete(self, using_db: BaseDBAsyncClient | None = None) -> None:
+        """Delete the row, see ``tortoise.Model.delete``."""
+        with refusing:
+            await super().delete(using_db)
+
+    async def fetch_related(self, *args: Any, using_db: BaseDBAsyncClient | None = None) -> None:
+        """Read relations, see ``tortoise.Model.fetch_related``."""
+        with refusing:
+            await super().fetch_related(*args, using_db=using_db)
+
+    @classmethod
+    async def fetch_for_list(
+        cls, instance_list: Iterable[Model], *args: Any, using_db: BaseDBAsyncClient | None = None
+    ) -> None:
+        """Read relations of several instances, see ``tortoise.Model.fetch_for_list``."""
+        with refusing:
+            await super().fetch_for_list(list(instance_list), *args, using_db=using_db)
+
+    @classmethod
+    async def create(cls, using_db: BaseDBAsyncClient | None = None, **kwargs: Any) -> Self:
+        """Insert a row, see ``tortoise.Model.create``."""
+        with refusing:
+            return await super().create(using_db, **kwargs)
+
+    @classmethod
+    async def get_or_create(
+        cls, defaults: dict[str, Any] | None = None, using_db: BaseDBAsyncClient | None = None, **kwargs: Any
+    ) -> tuple[Self, bool]:
+        """Read a row or insert it, see ``tortoise.Model.get_or_create``."""
+        with refusing:
+            return await super().get_or_create(defaults, using_db, **kwargs)
+
+    @classmethod
+    async def update_or_create(
+        cls, defaults: dict[str, Any] | None = None, using_db: BaseDBAsyncClient | None = None, **kwargs: Any
+    ) -> tuple[Self, bool]:
+        """Update a row or insert it, see ``tortoise.Model.update_or_create``."""
+        with refusing:
+            return await super().update_or_create(defaults, using_db, **kwargs)
+
+    @classmethod
+    async def _create_or_get(cls, db: BaseDBAsyncClient, defaults: dict[str, Any], **kwargs: Any) -> tuple[Self, bool]:
+        for name in defaults.keys() & kwargs.keys():
+            if defaults[name] != kwargs[name]:  # Tortoise's error would quote both
+                raise InvalidInputError(name, "has one value to look for and another one as default")
+        return await super()._create_or_get(db, defaults, **kwargs)
+
+    @classmethod
+    def _validate_relation_type(cls, field_key: str, value: Model | None) -> None:
+        """Refuse anything but an instance of the related model that has a row."""
+        related: Any = cls._meta.fields_map[field_key]
+        if value is None:
+            return
+        if not isinstance(value, related.related_model):
+            wanted, given = related.related_model.__name__, type(value).__name__
+            raise InvalidInputError(field_key, f"must be a {wanted}, not {given}; an id goes into {field_key}_id")
+        if not value._saved_in_db:
+            raise InvalidInputError(field_key, "is not stored yet; store it first")
 
     def __eq__(self, other: object) -> bool:
         # What is no model, such as a result of a verb, may know itself whether it equals one.
@@ -119,6 +201,10 @@ class StrictModel(Model):
                 raise InvalidInputError(name, f"is not a column of {type(self).__name__}")
             if value is None and not field.null:
                 raise missing_value(field)
+            if name in self._meta.fk_fields:
+                self._validate_relation_type(name, value)
+            if name in self._meta.backward_fk_fields:
+                raise InvalidInputError(name, "is read from the other table; store its rows instead")
             if isinstance(value, str) and isinstance(field, JsonObjectField):  # only the driver gives JSON text
                 raise InvalidInputError(name, "must be a dict (a JSON object), not str")
         return dict(values)
@@ -210,10 +296,11 @@ class MemoryRecord(StrictModel):
         force_update: bool = False,
     ) -> None:
         """Insert or update the row, see ``tortoise.Model.save``. Saving the text also saves its hash."""
-        if update_fields is not None:
-            update_fields = set(update_fields)
-            if "content_text" in update_fields:
-                update_fields.add("content_hash")
+        with refusing:
+            if update_fields is not None:
+                update_fields = set(update_fields)
+                if "content_text" in update_fields:
+                    update_fields.add("content_hash")
         await super().save(using_db, update_fields, force_create, force_update)
 
     @classmethod
@@ -225,7 +312,8 @@ class MemoryRecord(StrictModel):
         using_db: BaseDBAsyncClient | None = None,
     ) -> BulkUpdateQuery[Self]:
         """Update some columns of many rows, see ``tortoise.Model.bulk_update``. The text's hash is updated too."""
-        columns = list(fields)
+        with refusing:
+            columns = list(fields)
         if "content_text" in columns and "content_hash" not in columns:
             columns.append("content_hash")
         return super().bulk_update(objects, columns, batch_size, using_db)
@@ -348,6 +436,7 @@ class DataSource(StrictModel):
 
     class Meta:
         table = "data_sources"
+        manager = CheckedManager()
         indexes = (
             Index(fields=("is_active",), name="idx_sources_active"),
             Index(fields=("source_type",), name="idx_sources_type"),
@@ -371,6 +460,7 @@ class MemoryAccessPolicy(StrictModel):
 
     class Meta:
         table = "memory_access_policies"
+        manager = CheckedManager()
         indexes = (Index(fields=("is_active",), name="idx_policies_active"),)
 
 

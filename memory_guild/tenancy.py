@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from memory_guild.database import scope as scopes
 from memory_guild.database.engine import GuildClient, client
+from memory_guild.database.quoting import quote_identifier, quote_literal
 from memory_guild.database.scope import Scope
 from memory_guild.database.sqlstate import (
     INSUFFICIENT_PRIVILEGE,
@@ -203,20 +204,6 @@ def _opening(role: str, tenant_id: str | None, settings: Settings) -> str:
             f"SET LOCAL statement_timeout = {round(settings.statement_timeout_seconds * 1000)}",
         ]
     return "; ".join(statements)
-
-
-def quote_literal(text: str) -> str:
-    """The text as an SQL literal, whatever ``standard_conforming_strings`` says.
-
-    Source: PostgreSQL's own ``quote_literal``.
-    """
-    quoted = text.replace("'", "''")
-    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
-
-
-def quote_identifier(name: str) -> str:
-    """The name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _explanations(role: str) -> Explanations:

@@ -16,11 +16,11 @@ from typing import Any
 import asyncpg
 import pytest
 from tortoise import Model
-from tortoise.backends.asyncpg.executor import AsyncpgExecutor
 from tortoise.queryset import QuerySet
 
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import GuildClient, GuildTransaction
+from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.scope import TenantManager, TenantRouter, surrounding_scope
 from memory_guild.schema.migrating import upgrade
 from memory_guild.testing.databases import name_of
@@ -137,7 +137,7 @@ def below_the_scopes() -> Iterator[None]:
         patch.setattr(TenantManager, "get_queryset", rows)
         patch.setattr(TenantRouter, "_require_scope", require_scope_inside)
         for kind in (GuildClient, GuildTransaction):
-            patch.setattr(kind, "executor_class", AsyncpgExecutor)
+            patch.setattr(kind, "executor_class", GuildExecutor)
         yield
 
 

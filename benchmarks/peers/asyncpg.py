@@ -13,9 +13,9 @@ from uuid import UUID
 import asyncpg
 
 from benchmarks.peers import NEWEST, Item
+from memory_guild.database.quoting import quote_literal
 from memory_guild.database.statements import statement
 from memory_guild.models import hash_content
-from memory_guild.tenancy import quote_literal
 
 Row: TypeAlias = tuple[str, str, str, str, str, str]
 

@@ -13,7 +13,6 @@ from typing import Any
 import asyncpg
 from tortoise import Model
 from tortoise.backends.asyncpg.client import TransactionWrapper
-from tortoise.backends.asyncpg.executor import AsyncpgExecutor
 from tortoise.backends.base.client import (
     BaseDBAsyncClient,
     NestedTransactionContext,
@@ -23,6 +22,7 @@ from tortoise.backends.base.client import (
 from tortoise.connection import get_connection
 from tortoise.exceptions import OperationalError
 
+from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.scope import TenantManager
 from memory_guild.database.session import PooledConnection
 from memory_guild.database.sqlstate import OLDEST_SERVER_VERSION, TranslatingClient, translate_connecting
@@ -30,7 +30,7 @@ from memory_guild.errors import ServerTooOldError, TenantNotSetError, Unsupporte
 from memory_guild.settings import DatabaseUrl, Settings
 
 
-class ScopelessExecutor(AsyncpgExecutor):
+class ScopelessExecutor(GuildExecutor):
     """Refuses tenant models: a connection that is named with ``using_db`` never passes the router."""
 
     def __init__(self, model: type[Model], db: BaseDBAsyncClient, *args: Any, **kwargs: Any) -> None:

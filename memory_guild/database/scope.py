@@ -11,6 +11,7 @@ from tortoise.expressions import Q
 from tortoise.manager import Manager
 from tortoise.queryset import QuerySet
 
+from memory_guild.database.querysets import CheckedQuerySet
 from memory_guild.database.transaction import KeyedConnection, ScopeTransaction
 from memory_guild.errors import ScopeClosedError, TenantNotSetError
 
@@ -61,7 +62,7 @@ def current_scope() -> Scope:
     return scope
 
 
-class TenantQuerySet(QuerySet[_Model]):
+class TenantQuerySet(CheckedQuerySet[_Model]):
     """A queryset that knows whether it finds its rows by key, which decides how the server plans it.
 
     A list is planned for the tenant at hand. Rows that a primary or foreign key names have one plan for all, and

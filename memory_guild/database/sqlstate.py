@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
+from memory_guild.database.rendering import GuildQuery
 from memory_guild.errors import (
     AuthenticationError,
     CheckError,
@@ -318,6 +319,8 @@ _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
 
 class TranslatingClient(AsyncpgDBClient):
     """Tortoise's client, raising the package's errors for what the database refused."""
+
+    query_class = GuildQuery
 
     async def _translate_exceptions(
         self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any

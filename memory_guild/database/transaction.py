@@ -10,10 +10,10 @@ from typing import Any
 import asyncpg
 from tortoise import Model
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.asyncpg.executor import AsyncpgExecutor
 from tortoise.backends.base.client import BaseDBAsyncClient, ConnectionWrapper, TransactionContext
 from tortoise.connection import get_connection, get_connections
 
+from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.session import Session, Turn, abandoning
 from memory_guild.database.sqlstate import TranslatingClient, translated_errors
 from memory_guild.database.tortoise import driver_connection
@@ -53,7 +53,7 @@ class KeyedConnection:
         return self._given if self._given is not None else get_connection("default")
 
 
-class ScopeExecutor(AsyncpgExecutor):
+class ScopeExecutor(GuildExecutor):
     """What Tortoise does with single instances inside a scope: it finds their rows by key."""
 
     async def execute_update(self, instance: type[Model] | Model, update_fields: Any) -> int:

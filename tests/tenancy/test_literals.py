@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory_guild.database.engine import client
+from memory_guild.database.quoting import quote_identifier, quote_literal
 from memory_guild.models import MemoryRecord
-from memory_guild.tenancy import quote_identifier, quote_literal, tenant_scope
+from memory_guild.tenancy import tenant_scope
 
 AWKWARD = [
     "'",
