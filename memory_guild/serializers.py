@@ -1,8 +1,8 @@
 """Pydantic models generated from the Tortoise models: to read rows, and to create them.
 
 ``…Read`` has every column. ``MemoryRecordWithRelationsRead`` also has the memory's embeddings and edges. ``…Create``
-has the columns that a caller may set: the database sets ids and timestamps, and forgetting has its own verbs. Unknown
-keys are refused.
+has the columns that a caller may set: the database sets ids and timestamps, and forgetting has its own verbs. ``…Tool``
+has what a language model can know, with a JSON Schema that the providers' strict modes take. Unknown keys are refused.
 
 ``MemoryRecordRead.model_validate(memory)`` sends no query. For ``MemoryRecordWithRelationsRead``, fetch the relations
 first: ``await memory.fetch_related("embeddings", "outgoing_edges", "incoming_edges")``.
@@ -39,7 +39,7 @@ from memory_guild.models import (
     StrictModel,
     hash_content,
 )
-from memory_guild.types import RELATIONS
+from memory_guild.types import RELATIONS, ExplainedChoice, RelationshipType, SourceType
 
 # Tortoise adds the columns of foreign keys when it initializes the models. A context of its own changes nothing else.
 with TortoiseContext():
@@ -50,23 +50,33 @@ _QUIET = ConfigDict(hide_input_in_errors=True)  # errors are logged, and the inp
 
 
 def _generate(
-    model: type[StrictModel], suffix: str, columns: Sequence[str], defaults: Mapping[str, Any], *, check: bool
+    model: type[StrictModel],
+    suffix: str,
+    columns: Sequence[str],
+    defaults: Mapping[str, Any],
+    *,
+    check: bool,
+    config: ConfigDict = _QUIET,
 ) -> type[PydanticModel]:
     """A Pydantic model of some of the columns.
 
     With ``check``, the column's field checks each value, so that each rule is stated once. The values of an enum are
-    written into the schema, because tool calls often do not follow a ``$ref``.
+    written into the schema, because tool calls often do not follow a ``$ref``. Tortoise's ``nullable`` is no keyword of
+    JSON Schema; ``anyOf`` says the same.
     """
     name = f"{model.__name__}{suffix}"
     generated = pydantic_model_creator(
-        model, name=name, include=tuple(columns), optional=tuple(defaults), model_config=_QUIET, module=__name__
+        model, name=name, include=tuple(columns), optional=tuple(defaults), model_config=config, module=__name__
     )
     fields: dict[str, Any] = {}
     for column, info in generated.model_fields.items():
         annotation: Any = info.annotation
+        info.json_schema_extra = None
         if isinstance(annotation, type) and issubclass(annotation, StrEnum):
             info.metadata.clear()
-            annotation = Annotated[annotation, WithJsonSchema({"type": "string", "enum": list(annotation)})]
+            annotation = Annotated[
+                annotation, WithJsonSchema({"type": "string", "enum": [str(member) for member in annotation]})
+            ]
         if check:
             annotation = Annotated[annotation, AfterValidator(partial(_checked, model, column))]
         if column in defaults:
@@ -88,6 +98,48 @@ def _read(model: type[StrictModel]) -> type[PydanticModel]:
 
 def _create(model: type[StrictModel], *required: str, **defaults: Any) -> type[PydanticModel]:
     return _generate(model, "Create", [*required, *defaults], defaults, check=True)
+
+
+_EVERYWHERE = frozenset(
+    {"additionalProperties", "anyOf", "description", "enum", "items", "properties", "required", "title", "type"}
+    | {"$ref", "$defs"}
+)
+"""The keywords that the strict modes of all providers take."""
+
+
+def _tool(model: type[StrictModel], descriptions: Mapping[str, str], **defaults: Any) -> type[PydanticModel]:
+    """A Pydantic model for what a language model fills in: some columns, each with a description for it.
+
+    In the schema every property is required and none has a default. What some provider refuses, such as the bounds of a
+    number, is left out; it is checked when the call is parsed. The same holds for the fields of a subclass.
+    """
+
+    def make_strict(schema: dict[str, Any], tool: type[PydanticModel]) -> None:
+        parts = schema["properties"]
+        names = [*descriptions, *(name for name in parts if name not in descriptions)]
+        schema["properties"] = {name: _strict(parts[name]) for name in names}
+        schema["required"] = names
+        schema["title"] = tool.__name__
+
+    config: ConfigDict = {**_QUIET, "json_schema_extra": make_strict}
+    generated = _generate(model, "Tool", tuple(descriptions), defaults, check=True, config=config)
+    for column, description in descriptions.items():
+        generated.model_fields[column].description = description
+    generated.model_rebuild(force=True)
+    return generated
+
+
+def _strict(part: dict[str, Any]) -> dict[str, Any]:
+    known = {key: value for key, value in part.items() if key in _EVERYWHERE}
+    if "anyOf" in known:  # google-genai drops the description that stands beside it
+        about = {"description": part["description"]} if "description" in part else {}
+        options = [_strict(option) for option in part["anyOf"]]
+        known["anyOf"] = [option if option == {"type": "null"} else about | option for option in options]
+    return known
+
+
+def _meanings(choices: type[ExplainedChoice]) -> str:
+    return "; ".join(f"{choice}: {choice.meaning}" for choice in choices)
 
 
 # mypy cannot follow a computed base class: for mypy, the attributes of these classes are of any type.
@@ -145,6 +197,24 @@ class MemoryRecordCreate(
         return self
 
 
+class MemoryRecordTool(
+    _tool(  # type: ignore[misc]
+        MemoryRecord,
+        {
+            "content_text": "One fact, in a sentence that can be understood later without this conversation.",
+            "source_type": f"Where the fact comes from. {_meanings(SourceType)}.",
+        },
+    )
+):
+    """Remember a fact, so that it can be found again later."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of ``remember``. The fields of a subclass become the metadata."""
+        values = self.model_dump(mode="json")
+        columns = {column: values.pop(column) for column in MemoryRecordTool.model_fields}
+        return {**columns, "metadata": values}
+
+
 class MemoryEmbeddingCreate(_create(MemoryEmbedding, "memory_id", "vector_id", "embedding_model")):  # type: ignore[misc]
     """An embedding to store: the id of a vector that lies in the vector store."""
 
@@ -153,6 +223,30 @@ class MemoryRelationshipCreate(
     _create(MemoryRelationship, "source_memory_id", "target_memory_id", "relationship_type", confidence_score=None)  # type: ignore[misc]
 ):
     """An edge to store, from one memory to another."""
+
+
+class MemoryRelationshipTool(
+    _tool(  # type: ignore[misc]
+        MemoryRelationship,
+        {
+            "source_memory_id": "The id of the memory that says something of another one; a UUID that you were shown.",
+            "target_memory_id": "The id of the memory that it says something of; a UUID that you were shown.",
+            "relationship_type": f"What the source says of the target. {_meanings(RelationshipType)}.",
+            "confidence_score": "How sure you are, from 0 to 1; null if you cannot say.",
+        },
+        confidence_score=None,
+    )
+):
+    """Connect two memories, so that one leads to the other."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of ``relate``."""
+        return {
+            "source": self.source_memory_id,
+            "target": self.target_memory_id,
+            "relationship_type": self.relationship_type,
+            "confidence_score": self.confidence_score,
+        }
 
 
 class DataSourceCreate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, Self, TypeAlias, get_args
 
 NAME_MAX_LENGTH = 255
 """The most characters in an ``agent_id``, ``tenant_id``, ``vector_id``, ``source_name`` or ``policy_name``."""
@@ -25,24 +25,42 @@ RELATIONS: tuple[Relation, ...] = get_args(Relation)
 """All relations of a memory."""
 
 
-class SourceType(StrEnum):
+class ExplainedChoice(StrEnum):
+    """An enum whose members say what they mean.
+
+    Attributes:
+        meaning: What the member means, for the schemas of tools and for the docs.
+    """
+
+    _value_: str
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str = "") -> Self:
+        """A member; calling the enum with a value finds it."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+
+class SourceType(ExplainedChoice):
     """Where a memory comes from."""
 
-    CONVERSATION = "conversation"
-    TOOL_OUTPUT = "tool_output"
-    DOCUMENT = "document"
-    OBSERVATION = "observation"
-    EXTERNAL = "external"
+    CONVERSATION = "conversation", "a person or another agent said it"
+    TOOL_OUTPUT = "tool_output", "a tool, a program or an API call of the agent returned it"
+    DOCUMENT = "document", "it is written in a document, a file or a web page"
+    OBSERVATION = "observation", "the agent noticed or concluded it itself"
+    EXTERNAL = "external", "another system delivered it, such as an import, a feed or a webhook"
 
 
-class RelationshipType(StrEnum):
+class RelationshipType(ExplainedChoice):
     """What an edge says: its source references, contradicts, supports or follows its target, or is related to it."""
 
-    REFERENCES = "references"
-    CONTRADICTS = "contradicts"
-    SUPPORTS = "supports"
-    FOLLOWS = "follows"
-    RELATED = "related"
+    REFERENCES = "references", "the source mentions or cites the target"
+    CONTRADICTS = "contradicts", "the source and the target cannot both be true"
+    SUPPORTS = "supports", "the source is evidence for the target"
+    FOLLOWS = "follows", "the source comes after the target, as its next step or its newer version"
+    RELATED = "related", "they have to do with each other, and no other type fits"
 
 
 class DataSourceType(StrEnum):

@@ -20,12 +20,12 @@ from memory_guild.memories.arguments import (
 )
 from memory_guild.models import MemoryRelationship
 from memory_guild.rows import model_from
-from memory_guild.serializers import MemoryRelationshipCreate, invalid_input
+from memory_guild.serializers import MemoryRelationshipCreate, MemoryRelationshipTool, invalid_input
 from memory_guild.tenancy import ATTEMPTS, retried
 from memory_guild.types import RelationshipType
 
-Edge: TypeAlias = MemoryRelationshipCreate | Mapping[str, Any]
-"""An edge to store: the serializer, or a dict of its shape."""
+Edge: TypeAlias = MemoryRelationshipCreate | MemoryRelationshipTool | Mapping[str, Any]
+"""An edge to store: one of the serializers, or a dict of its columns."""
 
 OnExisting: TypeAlias = Literal["keep", "increase"]
 """What to do with the confidence of an edge that exists: keep it, or increase it if the new one is higher."""
@@ -148,7 +148,11 @@ def _checked_edge(number: int, edge: Edge) -> tuple[EdgeKey, float | None]:
     if isinstance(edge, Mapping):  # its ends may be models or results, which the serializer does not accept
         edge = {key: getattr(value, "memory_id", value) for key, value in edge.items()}
     try:
-        valid = edge if isinstance(edge, MemoryRelationshipCreate) else MemoryRelationshipCreate.model_validate(edge)
+        valid = (
+            edge
+            if isinstance(edge, (MemoryRelationshipCreate, MemoryRelationshipTool))
+            else MemoryRelationshipCreate.model_validate(edge)
+        )
     except ValidationError as error:
         first = invalid_input(error)
         raise InvalidInputError(f"{field}.{first.field}".rstrip("."), first.reason) from None

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, TypeAlias
 from memory_guild.errors import InvalidInputError, TenantMismatchError
 from memory_guild.memories.arguments import column_value
 from memory_guild.models import MemoryRecord, hash_content
-from memory_guild.serializers import MemoryRecordCreate
+from memory_guild.serializers import MemoryRecordCreate, MemoryRecordTool
 from memory_guild.settings import content_max_bytes
 from memory_guild.types import SourceType
 from memory_guild.values.checks import check_content, check_json_object, check_name, encode_json_object, plain
 
-Item: TypeAlias = MemoryRecordCreate | Mapping[str, Any]
-"""A memory to store: the serializer, or a dict in its shape. Tenant and agent default to the scope's."""
+Item: TypeAlias = MemoryRecordCreate | MemoryRecordTool | Mapping[str, Any]
+"""A memory to store: one of the serializers, or a dict of its columns. Tenant and agent default to the scope's."""
 
 Key: TypeAlias = tuple[str, str]
 """The ``content_hash`` and ``agent_id`` of a memory."""
@@ -123,6 +123,8 @@ def _values_of(item: Item) -> Mapping[str, Any]:
     if isinstance(item, MemoryRecordCreate):
         values: dict[str, Any] = item.__dict__
         return values
+    if isinstance(item, MemoryRecordTool):
+        return item.arguments()
     if isinstance(item, Mapping):
         return item
     raise InvalidInputError("", f"must be a dict or a MemoryRecordCreate, not {type(item).__name__}")
