@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from memory_guild import embedded
+import memory_guild as guild
+from memory_guild import embedded, schema
 from memory_guild.cli import app
 from memory_guild.testing.servers import server_folder
 
@@ -43,6 +44,8 @@ def test_a_server_from_start_to_stop(folder: Path) -> None:
     started = run("start")
     assert re.search(r"^running +yes$", started, re.MULTILINE)
     assert re.search(r"^runs until stopped +yes$", started, re.MULTILINE)
+    assert re.search(rf"^folder +{folder}$", started, re.MULTILINE)
+    assert re.search(rf"^runs as +{(folder / 'data').owner()}$", started, re.MULTILINE)
     assert run("status") == started
 
     async def version() -> int:
@@ -55,3 +58,20 @@ def test_a_server_from_start_to_stop(folder: Path) -> None:
     assert f"version             {asyncio.run(version())}" in started
     assert run("stop") == "stopped\n"
     assert re.search(r"^running +no$", run("status", exit_code=3), re.MULTILINE)
+
+
+def test_a_variable_that_no_url_can_override_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("start")
+    monkeypatch.setenv("PGSERVICE", "another")
+    result = RUNNER.invoke(app, ["server", "url"], catch_exceptions=False)
+    assert result.stdout.startswith("postgresql://")
+    assert result.stdout.count("\n") == 1
+    assert 'PGSERVICE is set, and may send psql elsewhere; use `env -u PGSERVICE psql "$(memory-guild' in result.stderr
+
+
+@pytest.mark.long
+def test_the_doctor_says_where_the_data_is(folder: Path) -> None:
+    asyncio.run(guild.upgrade())
+    findings = {finding.subject: finding for finding in asyncio.run(schema.doctor())}
+    assert findings["server"].level == "ok"
+    assert f"its data is in {folder}, owned by {(folder / 'data').owner()}" in findings["server"].detail

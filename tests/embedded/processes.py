@@ -20,9 +20,11 @@ import pytest
 
 import memory_guild
 from memory_guild import embedded
+from memory_guild.embedded import binaries
 
 REPOSITORY = Path(memory_guild.__file__).parent.parent
 PROGRAM = Path(__file__).with_name("child.py")
+PACKAGE = binaries.find(18).package
 NOBODY = 65534
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a process as another user")

@@ -16,6 +16,7 @@ from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
 from memory_guild.embedded import binaries
 from tests.embedded.child import FAST, ask
+from tests.embedded.processes import PACKAGE
 
 FOR_ANOTHER_SERVER = {
     "PGAPPNAME": "another",
@@ -44,7 +45,6 @@ FOR_ANOTHER_SERVER = {
     "PGTARGETSESSIONATTRS": "standby",
     "PGUSER": "another",
 }
-PACKAGE = binaries.find(18).package
 PROGRAMS = [
     *([found] if (found := shutil.which("psql")) else []),
     *(str(PACKAGE / folder / "bin" / "psql") for folder in binaries.INSTALLATIONS.values()),

