@@ -352,6 +352,10 @@ class TenantMismatchError(ScopeError):
     """A scope was opened inside a scope of another tenant, or a row is of another tenant (SQLSTATE MG002)."""
 
 
+class SealError(ScopeError):
+    """A sealed database refused to open a scope (SQLSTATE MG004): this process has no key, or it is the wrong one."""
+
+
 class ScopeClosedError(ScopeError):
     """A task that was started inside a scope used it after its end; nothing was sent."""
 

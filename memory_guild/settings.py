@@ -2,12 +2,15 @@
 
 ``TORTOISE_ORM`` is the configuration for ``Tortoise.init(config=TORTOISE_ORM)`` and Aerich. It is built from the
 environment each time you ask for it. Building it connects to nothing: the embedded server starts with the first query.
+``OWNER_ORM`` is the same for Aerich's commands: on the embedded server the agents' login may not change the tables.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,8 @@ from urllib.parse import unquote
 
 from memory_guild.errors import SettingsError
 
+_KEY_BYTES = 32
+_BLOCK_BYTES = 64  # of SHA-256: HMAC pads a key to it
 _LOOKS_LIKE = "must look like postgresql://user:password@host:5432/database?sslmode=require"
 # The password may contain any character, encoded or not, so the last @ ends it; no @ may follow.
 _URL = re.compile(
@@ -39,6 +44,63 @@ class Password:
 
     def __repr__(self) -> str:
         return "'**********'"
+
+
+@dataclass(frozen=True, slots=True)
+class SealKey:
+    """A key, which is never printed by accident.
+
+    Attributes:
+        secret: Its 32 bytes.
+    """
+
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls) -> SealKey:
+        """A random one."""
+        return cls(secrets.token_bytes(_KEY_BYTES))
+
+    @classmethod
+    def parse(cls, text: str) -> SealKey:
+        """The key that :attr:`text` was made from.
+
+        Raises:
+            ValueError: It is anything else.
+        """
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+            raise ValueError
+        return cls(bytes.fromhex(text))
+
+    @property
+    def text(self) -> str:
+        """64 hexadecimal digits, as in ``MEMORY_GUILD_SEAL_KEY``."""
+        return self.secret.hex()
+
+    @property
+    def inner(self) -> bytes:
+        """The key as the inner hash begins."""
+        return self._padded(0x36)
+
+    @property
+    def outer(self) -> bytes:
+        """The key as the outer hash begins."""
+        return self._padded(0x5C)
+
+    @classmethod
+    def of_inner(cls, inner: bytes) -> SealKey:
+        """The key that the database keeps in this form."""
+        return cls(bytes(byte ^ 0x36 for byte in inner[:_KEY_BYTES]))
+
+    def proof(self, challenge: int, tenant_id: str) -> str:
+        """What opens a scope of the tenant where this is the session's challenge, as hexadecimal digits.
+
+        Source: HMAC-SHA256, RFC 2104.
+        """
+        return hmac.new(self.secret, f"{challenge} {tenant_id}".encode(), "sha256").hexdigest()
+
+    def _padded(self, pad: int) -> bytes:
+        return bytes(byte ^ pad for byte in self.secret.ljust(_BLOCK_BYTES, b"\0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +173,8 @@ class Settings:
         scope_idle_timeout_seconds: How long a tenant scope may go without a statement before the server ends it; 0 for
             no limit.
         pooler: Whether the connection goes through a pooler in transaction mode, such as pgbouncer.
+        seal_key: What opens the scopes of a sealed database; None where the login may read it, as the embedded server's
+            may, or nothing is sealed.
         embedded_folder: Where the embedded server keeps its data; None for the user's data folder.
         embedded_version: The embedded server's major version; None for that of its data, or the newest for new data.
     """
@@ -124,6 +188,7 @@ class Settings:
     statement_timeout_seconds: float = 0.0
     scope_idle_timeout_seconds: float = 60.0
     pooler: bool = False
+    seal_key: SealKey | None = None
     embedded_folder: Path | None = None
     embedded_version: int | None = None
 
@@ -152,10 +217,15 @@ class Settings:
             )
         return settings
 
-    def tortoise_config(self) -> dict[str, Any]:
-        """The configuration for ``Tortoise.init`` and Aerich; printing it shows no password."""
+    def tortoise_config(self, *, as_owner: bool = False) -> dict[str, Any]:
+        """The configuration for ``Tortoise.init`` and Aerich; printing it shows no password.
+
+        Args:
+            as_owner: Whether to connect to the embedded server as the owner of the tables, not as the agents' login.
+        """
+        credentials = {"settings": self} | ({"embedded_login": "owner"} if as_owner else {})
         return {
-            "connections": {"default": {"engine": "memory_guild.database.engine", "credentials": {"settings": self}}},
+            "connections": {"default": {"engine": "memory_guild.database.engine", "credentials": credentials}},
             "apps": {
                 "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"},
             },
@@ -264,6 +334,9 @@ _OF_SETTINGS = {
     "statement_timeout_seconds": Variable("MEMORY_GUILD_STATEMENT_TIMEOUT_SECONDS", _seconds, _SECONDS),
     "scope_idle_timeout_seconds": Variable("MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS", _seconds, _SECONDS),
     "pooler": Variable("MEMORY_GUILD_POOLER", _flag, "must be 1 for yes, or 0 for no"),
+    "seal_key": Variable(
+        "MEMORY_GUILD_SEAL_KEY", SealKey.parse, "must be 64 hexadecimal digits, as `memory-guild seal` prints them"
+    ),
     "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", _folder, "must be a path"),
     "embedded_version": Variable(
         "MEMORY_GUILD_EMBEDDED_VERSION", lambda text: _at_least(0)(text) or None, "must be a whole number, 0 or more"
@@ -287,4 +360,6 @@ def content_max_bytes() -> int:
 def __getattr__(name: str) -> Any:
     if name == "TORTOISE_ORM":
         return Settings.from_environment().tortoise_config()
+    if name == "OWNER_ORM":
+        return Settings.from_environment().tortoise_config(as_owner=True)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from memory_guild.database import scope as scopes
 from memory_guild.database.engine import GuildClient, client
-from memory_guild.database.quoting import quote_identifier, quote_literal
+from memory_guild.database.opening import Opening
 from memory_guild.database.scope import Scope
 from memory_guild.database.sqlstate import (
     INSUFFICIENT_PRIVILEGE,
@@ -29,7 +29,6 @@ from memory_guild.errors import (
     TenantMismatchError,
     TransactionConflictError,
 )
-from memory_guild.settings import Settings
 from memory_guild.values.checks import check_name
 
 APP_ROLE = "memory_guild_app"
@@ -92,12 +91,13 @@ class _ScopeBlock:
             self._agent_id = outer.agent_id
         return SavepointContext(outer.transaction.innermost())
 
-    def _begin(self, ended: Scope | None) -> tuple[GuildClient, str, float]:
+    def _begin(self, ended: Scope | None) -> tuple[GuildClient, Opening, float]:
         pool = client() if ended is None else ended.transaction.pool
         if not isinstance(pool, GuildClient):
             raise ScopeError("a scope cannot begin inside in_transaction(); open the scope first, it is a transaction")
-        settings = pool.settings
-        return pool, _opening(self._role, self._tenant_id, settings), settings.scope_idle_timeout_seconds
+        pool = pool.for_maintenance() if self._role == ADMIN_ROLE else pool.for_agents()
+        opening = Opening(self._role, self._tenant_id, pool)
+        return pool, opening, pool.settings.scope_idle_timeout_seconds
 
 
 class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asyncio.timeout is
@@ -115,6 +115,7 @@ class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asynci
         InvalidInputError: The tenant or agent is empty or too long.
         TenantMismatchError: The block stands inside another tenant's.
         RoleMissingError: This login may not become the application role.
+        SealError: The database is sealed, and this process has no key that opens it.
         ScopeAbortedError: At the end, where a statement had failed and its error was caught inside.
         ScopeIdleError: The scope waited too long between two statements.
     """
@@ -182,28 +183,6 @@ async def retried(
             await asyncio.sleep(random.uniform(0, _LONGEST_FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311
     async with tenant_scope(tenant_id):
         return await work()
-
-
-def _opening(role: str, tenant_id: str | None, settings: Settings) -> str:
-    """The statements that begin a scope, for one round trip; every setting ends with the transaction.
-
-    ``SET LOCAL`` rather than ``set_config()``: a distributed engine carries it to its workers.
-    """
-    idle_milliseconds = round(settings.scope_idle_timeout_seconds * 1000)
-    statements = [
-        "BEGIN",
-        f"SET LOCAL ROLE {role}",
-        f"SET LOCAL memory_guild.tenant_id = {quote_literal(tenant_id or '')}",
-        f"SET LOCAL idle_in_transaction_session_timeout = {idle_milliseconds}",
-    ]
-    if settings.pooler:
-        # A pooler hands over connections that never saw our start-up settings.
-        statements += [
-            f"SET LOCAL search_path = {quote_identifier(settings.schema)}",
-            "SET LOCAL row_security = on",
-            f"SET LOCAL statement_timeout = {round(settings.statement_timeout_seconds * 1000)}",
-        ]
-    return "; ".join(statements)
 
 
 def _explanations(role: str) -> Explanations:

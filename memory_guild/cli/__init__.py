@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from memory_guild.cli import demo, doctor, indexes, ingest, server, upgrade, validate
+from memory_guild.cli import demo, doctor, indexes, ingest, seal, server, upgrade, validate
 from memory_guild.cli.console import errors
 from memory_guild.errors import MemoryGuildError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("demo")(demo.run)
 app.command("doctor")(doctor.run)
 app.command("ingest")(ingest.run)
+app.command("seal")(seal.run)
 app.command("upgrade")(upgrade.run)
 app.command("validate")(validate.run)
 app.add_typer(indexes.commands)

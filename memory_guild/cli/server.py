@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import typer
 
@@ -37,8 +38,10 @@ def status() -> None:
 
 
 @commands.command()
-def url() -> None:
-    """Print the connection URL of the running server, as for psql."""
+def url(
+    agents: Annotated[bool, typer.Option("--agents", help="That of the agents' login, which owns nothing.")] = False,
+) -> None:
+    """Print the URL of the running server, for psql and pg_dump: that of the owner, a superuser."""
     found = _status()
     if found.url is None:
         errors.print("memory-guild: the embedded server is not running; start it with `memory-guild server start`")
@@ -48,7 +51,7 @@ def url() -> None:
             f"memory-guild: {name} is set, and may send psql elsewhere; "
             f'use `env -u {name} psql "$(memory-guild server url)"`'
         )
-    output.print(found.url, markup=False, highlight=False)
+    output.print(found.agents_url if agents else found.url, markup=False, highlight=False)
 
 
 def _status() -> embedded.ServerStatus:

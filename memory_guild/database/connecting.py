@@ -24,7 +24,11 @@ def settings_for(database_url: str | None = None, *, schema: str | None = None) 
 
 @asynccontextmanager
 async def connect(
-    database_url: str | None = None, *, schema: str | None = None, check_schema: bool = True
+    database_url: str | None = None,
+    *,
+    schema: str | None = None,
+    check_schema: bool = True,
+    as_owner: bool = False,
 ) -> AsyncIterator[TortoiseContext]:
     """Set up Tortoise, open the pool, check the schema; close it all at the end.
 
@@ -34,6 +38,8 @@ async def connect(
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
         check_schema: Whether to refuse a database whose migrations are not the code's, or that isolates no tenants.
+        as_owner: Whether to connect to the embedded server as the owner of the tables, a superuser, instead of the
+            agents' login. It changes nothing where a database is configured.
 
     Yields:
         Tortoise's context, which the tasks started inside the block share.
@@ -48,7 +54,7 @@ async def connect(
         IsolationError: This login's scopes would not isolate tenants; the error lists why.
     """
     async with TortoiseContext() as context:
-        await context.init(config=settings_for(database_url, schema=schema).tortoise_config())
+        await context.init(config=settings_for(database_url, schema=schema).tortoise_config(as_owner=as_owner))
         await client().create_connection(with_db=True)
         if check_schema:
             await check_migrations()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -23,9 +24,12 @@ from tortoise.connection import get_connection
 from tortoise.exceptions import OperationalError
 
 from memory_guild.database.executor import GuildExecutor
+from memory_guild.database.opening import Seal
 from memory_guild.database.scope import TenantManager
+from memory_guild.database.seal import read_seal, seal_where_possible
 from memory_guild.database.session import PooledConnection
 from memory_guild.database.sqlstate import OLDEST_SERVER_VERSION, TranslatingClient, translate_connecting
+from memory_guild.database.statements import statement
 from memory_guild.errors import ServerTooOldError, TenantNotSetError, UnsupportedEncodingError
 from memory_guild.settings import DatabaseUrl, Settings
 
@@ -46,10 +50,16 @@ class GuildClient(TranslatingClient):
     # Tortoise annotates it as a connection, and has a class of connections there itself.
     connection_class = PooledConnection  # type: ignore[assignment]
 
-    def __init__(self, connection_name: str, settings: Settings, fetch_inserted: bool = True) -> None:
+    def __init__(
+        self, connection_name: str, settings: Settings, fetch_inserted: bool = True, embedded_login: str = "agents"
+    ) -> None:
         super().__init__(connection_name=connection_name, fetch_inserted=fetch_inserted)
         self.settings = settings
         self.schema = settings.schema
+        self._embedded_login = embedded_login
+        self.seal = Seal(is_sealed=False, key=settings.seal_key)
+        self._agents: GuildClient | None = None
+        self._maintenance: GuildClient | None = None
 
     async def create_connection(self, with_db: bool) -> None:
         """Open the pool; start the embedded server first where the settings name no other."""
@@ -62,6 +72,34 @@ class GuildClient(TranslatingClient):
                 **self._arguments(with_db),
             )
         await self._post_connect()
+        await self._find_seal()
+
+    async def _find_seal(self) -> None:
+        """Learn whether the database is sealed, and the key where the login may read it."""
+        if self.settings.seal_key is None and self.seal.key is None:
+            pool: Any = self._pool
+            async with pool.acquire() as connection:
+                self.seal = await read_seal(connection, self.schema)
+
+    def for_agents(self) -> GuildClient:
+        """The pool that tenants' scopes use."""
+        return self._agents or self
+
+    def for_maintenance(self) -> GuildClient:
+        """The pool that maintenance scopes use: on the embedded server the agents' login may not become their role."""
+        if self.settings.database_url is not None or self._embedded_login != "agents":
+            return self
+        if self._maintenance is None:
+            settings = replace(self.settings, pool_min=0)
+            self._maintenance = GuildClient(self.connection_name, settings, self.fetch_inserted, "maintenance")
+            self._maintenance._agents = self
+        return self._maintenance
+
+    async def close(self) -> None:
+        """Close the pool, and that of maintenance scopes."""
+        if self._maintenance is not None:
+            await self._maintenance.close()
+        await super().close()
 
     async def _connect(self, *arguments: Any, **keywords: Any) -> asyncpg.Connection[asyncpg.Record]:
         """Open one more connection for the pool; it may fail long after the first one did not."""
@@ -79,9 +117,28 @@ class GuildClient(TranslatingClient):
             await connection.close()
 
     async def _locate(self) -> str:
-        self._url = self.settings.database_url or await _embedded_url(self.settings)
+        self._url = self.settings.database_url or await self._attach()
         self.user, self.password, self.database = self._url.user, self._url.password, self._url.database
         return str(self._url)
+
+    async def _attach(self) -> DatabaseUrl:
+        from memory_guild import embedded  # only an installation with the extra has what it needs
+
+        settings = self.settings
+        server = await asyncio.to_thread(embedded.attach, settings.embedded_folder, settings.embedded_version)
+        owner = DatabaseUrl.parse(server.url)
+        if self._embedded_login == "owner":
+            return owner
+        self._url = owner
+        with _translated_connecting(server.url):
+            connection = await asyncpg.connect(**self._arguments(with_db=True))
+        try:
+            await connection.execute(statement("database/embedded_logins"))
+            if self._embedded_login == "agents":
+                self.seal = await seal_where_possible(connection, self.schema)
+        finally:
+            await connection.close()
+        return DatabaseUrl.parse(server.url_of(self._embedded_login))
 
     def _arguments(self, with_db: bool) -> dict[str, Any]:
         return {
@@ -153,13 +210,6 @@ def _server_settings(settings: Settings) -> dict[str, str]:
         "row_security": "on",  # where a role's default is off, each query of a scope would fail
         "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
     }
-
-
-async def _embedded_url(settings: Settings) -> DatabaseUrl:
-    from memory_guild import embedded  # only an installation with the extra has what it needs
-
-    server = await asyncio.to_thread(embedded.attach, settings.embedded_folder, settings.embedded_version)
-    return DatabaseUrl.parse(server.url)
 
 
 async def _refuse_unusable_server(connection: asyncpg.Connection[asyncpg.Record]) -> None:

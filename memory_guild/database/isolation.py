@@ -41,16 +41,18 @@ async def check_isolation() -> None:
 
 
 async def isolation_facts() -> dict[str, Any]:
-    """What the catalog says; the names are those of ``sql/isolation_facts.sql``."""
+    """What the catalog says, by the names of ``sql/isolation_facts.sql``, and whether this process has a key."""
     (facts,) = await client().execute_query_dict(statement("database/isolation_facts"))
-    return dict(facts)
+    return dict(facts) | {"has_seal_key": client().seal.key is not None}
 
 
 def findings(facts: dict[str, Any]) -> Iterator[Finding]:
     """What follows from the facts."""
     yield from _roles(facts)
     yield from _tables(facts)
+    yield from _seal(facts)
     yield _login(facts)
+    yield from _other_roles(facts)
     yield _backup(facts)
     yield _plans(facts)
 
@@ -129,6 +131,45 @@ def _list(subject: str, wrong: list[str], problem: str, mend: str, fine: str) ->
         mends = dict.fromkeys(mend.format(name) for name in wrong)
         return Finding("broken", subject, problem.format(", ".join(wrong)), "; ".join(mends))
     return Finding("ok", subject, fine)
+
+
+def _seal(facts: dict[str, Any]) -> Iterator[Finding]:
+    if not facts["is_sealed"]:
+        yield Finding(
+            "notice",
+            "seal",
+            "not sealed: the tenant is a setting, and a statement that changes it reaches another tenant",
+            "memory-guild seal, and give agents the key that it prints as MEMORY_GUILD_SEAL_KEY",
+        )
+    elif not facts["has_seal_key"] and facts["may_become_app"]:
+        yield Finding(
+            "broken",
+            "seal",
+            "the database is sealed, and this process has no key",
+            "set MEMORY_GUILD_SEAL_KEY to what `memory-guild seal` prints",
+        )
+    else:
+        yield Finding("ok", "seal", "sealed: no statement can become another tenant, whatever its text")
+    if facts["seals_in_reach"]:
+        yield _list(
+            "the seal's privileges",
+            facts["seals_in_reach"],
+            "memory_guild_app has privileges on {}, which prove what a transaction was opened for",
+            "REVOKE ALL ON {} FROM memory_guild_app, PUBLIC",
+            "",
+        )
+
+
+def _other_roles(facts: dict[str, Any]) -> Iterator[Finding]:
+    """What a statement could make of the login by ``SET ROLE``; a superuser can become anybody."""
+    if facts["may_become_too"] and not facts["login_is_superuser"]:
+        roles = ", ".join(facts["may_become_too"])
+        yield Finding(
+            "notice",
+            "other roles",
+            f"a statement can leave a scope's role for {roles}, of which {facts['login']} is a member",
+            f"REVOKE {roles} FROM {facts['login']}",
+        )
 
 
 def _login(facts: dict[str, Any]) -> Finding:

@@ -16,10 +16,20 @@ from memory_guild.errors import MemoryGuildError, ScopeAbortedError, ScopeError,
 # Temporary tables go too, which the pool would keep: the next tenant's scope could read them.
 _RESET = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RESET ROLE; DISCARD TEMP"
 
+# Statements that somebody prepared by SQL. One may have taken the name of a statement of the driver's, and would run in
+# its place in the next tenant's scope.
+_PREPARED = "SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql"
+_NONE_PREPARED = "SELECT 0"
+
 
 class PooledConnection(asyncpg.Connection):
-    """A connection that knows when a scope has reset it already."""
+    """A connection that knows when a scope has reset it already, and how the next scope of a sealed database is opened.
 
+    Attributes:
+        challenge: What the next opening has to answer; None if the session has to be asked first.
+    """
+
+    challenge: int | None = None
     _is_reset = False
 
     def mark_reset(self) -> None:
@@ -27,11 +37,16 @@ class PooledConnection(asyncpg.Connection):
         self._is_reset = True
 
     def get_reset_query(self) -> str:
-        """The statements that the pool sends before it lends the connection again."""
-        if self._is_reset:
-            self._is_reset = False
-            return ""
-        return super().get_reset_query()
+        """Nothing: :meth:`reset` sends its own, because it has to read the answer."""
+        return ""
+
+    async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own signature
+        """Make the connection what it was before it was lent; where that cannot be, cut it: the pool opens another."""
+        is_reset, self._is_reset = self._is_reset, False
+        async with asyncio.timeout(timeout):
+            await super().reset()
+            if not is_reset and await self.execute(f"{_RESET}; {_PREPARED}") != _NONE_PREPARED:
+                self.terminate()
 
 
 def connection_lost() -> ServerUnreachableError:
@@ -84,10 +99,15 @@ class Session:
         """End with a commit and, where it is needed, the pool's reset, in one round trip."""
         self.require_alive()
         try:
-            ended = await self.control(f"{_RESET}; COMMIT" if self.is_lent else "COMMIT")
+            ended = await self.control(f"{_RESET}; COMMIT; {_PREPARED}" if self.is_lent else "COMMIT")
         except asyncpg.InFailedSQLTransactionError:  # the reset was refused
             await self.roll_back()
             ended = "ROLLBACK"
+        if self.is_lent and ended.startswith("SELECT"):  # so the COMMIT before it succeeded
+            if ended != _NONE_PREPARED:
+                self.abandon()
+                return
+            ended = "COMMIT"
         if ended != "COMMIT":  # after a statement that failed, the server rolls back and calls it no error
             raise ScopeAbortedError(
                 "a statement of the scope had failed, so the whole scope was rolled back; let the error end the scope,"

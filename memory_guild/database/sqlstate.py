@@ -27,6 +27,7 @@ from memory_guild.errors import (
     RoleMissingError,
     ScopeAbortedError,
     ScopeIdleError,
+    SealError,
     SelfReferenceError,
     ServerUnreachableError,
     StatementCanceledError,
@@ -280,6 +281,10 @@ def _other_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
     return TenantMismatchError("the row names another tenant than the scope's; leave tenant_id out, or open that scope")
 
 
+def _not_opened(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return SealError("the database is sealed: only tenant_scope() opens a tenant, with the key")
+
+
 def _no_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
     return TenantNotSetError("no tenant is set; write inside `async with tenant_scope(tenant_id):`")
 
@@ -314,6 +319,7 @@ _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "MG001": _role_missing,
     "MG002": _other_tenant,
     "MG003": _no_tenant,
+    "MG004": _not_opened,
 }
 
 

@@ -14,10 +14,11 @@ from tortoise.backends.base.client import BaseDBAsyncClient, ConnectionWrapper, 
 from tortoise.connection import get_connection, get_connections
 
 from memory_guild.database.executor import GuildExecutor
+from memory_guild.database.opening import Opening
 from memory_guild.database.session import Session, Turn, abandoning
 from memory_guild.database.sqlstate import TranslatingClient, translated_errors
 from memory_guild.database.tortoise import driver_connection
-from memory_guild.errors import ScopeAbortedError, ScopeClosedError
+from memory_guild.errors import ScopeAbortedError, ScopeClosedError, SealError
 
 _innermost: ContextVar[ScopeTransaction | None] = ContextVar("memory_guild_transaction", default=None)
 """The task's transaction. Tortoise knows it too, and takes longer to say so."""
@@ -198,11 +199,11 @@ class ScopeTransactionContext(TransactionContext):
 
     Args:
         client: The client with the pool.
-        opening: The statements that begin, for one round trip.
+        opening: How to begin.
         idle_seconds: After how long without a statement the server will end the transaction; 0 never.
     """
 
-    def __init__(self, client: AsyncpgDBClient, opening: str, idle_seconds: float) -> None:
+    def __init__(self, client: AsyncpgDBClient, opening: Opening, idle_seconds: float) -> None:
         self.client = self.transaction = ScopeTransaction(client)
         self._pool_client = client
         self._pool: Any = None
@@ -217,9 +218,9 @@ class ScopeTransactionContext(TransactionContext):
         self.transaction._connection = lent
         self.transaction.session = session = Session(driver_connection(lent), self._idle_seconds)
         try:
-            await session.control(self._opening)
+            await self._opening.begin(session)
         except BaseException as error:
-            if not isinstance(error, asyncpg.PostgresError):
+            if not isinstance(error, asyncpg.PostgresError | SealError):
                 session.abandon()
             try:
                 await session.roll_back()

@@ -13,6 +13,8 @@ from urllib.parse import quote, urlencode
 
 PORT = 5432
 USER = "postgres"
+LOGINS = {"owner": USER, "agents": "memory_guild_agents", "maintenance": "memory_guild_maintenance"}
+"""Who connects: the owner of the tables, a superuser, or one of the logins that own nothing."""
 DATABASE = "memory_guild"
 
 _OVERRIDES = {
@@ -68,3 +70,8 @@ def psql_url(socket_folder: Path | str, environment: Mapping[str, str] = os.envi
 def _url(socket_folder: Path | str, *parameters: str) -> str:
     here = urlencode({"host": str(socket_folder), "port": PORT}, quote_via=quote, safe="")
     return f"postgresql://{USER}@/{DATABASE}?{'&'.join((here, *parameters))}"
+
+
+def as_login(url: str, login: str) -> str:
+    """The owner's URL for another login: ``agents`` or ``maintenance``."""
+    return url.replace(f"//{USER}@", f"//{LOGINS[login]}@", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memory_guild.embedded.address import connection_url
+from memory_guild.embedded.address import as_login, connection_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,12 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The connection URL for asyncpg; no variable of the environment changes where it leads."""
+        """The owner's connection URL for asyncpg; no variable of the environment changes where it leads."""
         return connection_url(self.host)
+
+    def url_of(self, login: str) -> str:
+        """The connection URL of ``agents`` or ``maintenance``, logins that exist once agents connected."""
+        return as_login(self.url, login)
 
     def detach(self) -> None:
         """Undo one :func:`~memory_guild.embedded.attach`; after the last one the server may stop at any time.
@@ -54,7 +58,7 @@ class ServerStatus:
         running: Whether a server answers at its socket.
         version: PostgreSQL's major version; None if no server has been created in the folder.
         pid: The process id of the server while it runs.
-        url: The connection URL while it runs, for psql and other programs that are started from this environment.
+        url: The owner's connection URL while it runs, for psql and other programs started from this environment.
         folder: The server's folder.
         kept_running: Whether it was started to run without users until it is stopped.
         account: The name of the account that owns the data and runs the server; None if there is no data yet. For root
@@ -68,3 +72,8 @@ class ServerStatus:
     folder: Path
     kept_running: bool
     account: str | None
+
+    @property
+    def agents_url(self) -> str | None:
+        """The URL of the agents' login, which owns nothing, while it runs."""
+        return None if self.url is None else as_login(self.url, "agents")

@@ -50,8 +50,9 @@ _DELIBERATE = "deliberate index"  # the kind that catalog_indexes gives to an in
 
 # To print an expression, the server locks the tables in it with ACCESS SHARE. That lock blocks only a migration, and
 # waits only for a migration; giving up before deadlock_timeout (1 s) rules out a deadlock with one.
-# quote_all_identifiers, where it is on, would put quotes around every name.
-_LOCAL_SETTINGS = "SET LOCAL lock_timeout = '500ms'; SET LOCAL quote_all_identifiers = off"
+# quote_all_identifiers, where it is on, would put quotes around every name. To compile the queries on the catalog takes
+# longer than to run them.
+_LOCAL_SETTINGS = "SET LOCAL lock_timeout = '500ms'; SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off"
 
 _UNDO_SAVEPOINT = "ROLLBACK TO SAVEPOINT memory_guild_validate; RELEASE SAVEPOINT memory_guild_validate"
 

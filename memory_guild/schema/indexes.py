@@ -181,7 +181,7 @@ async def drop(
 @asynccontextmanager
 async def _session(database_url: str | None, schema: str | None) -> AsyncIterator[Connection]:
     # Without check_schema: it also requires that the login may open scopes, and the owner of the tables need not.
-    async with connect(database_url, schema=schema, check_schema=False):
+    async with connect(database_url, schema=schema, check_schema=False, as_owner=True):
         await check_migrations()
         async with client().dedicated_connection() as connection:
             yield connection

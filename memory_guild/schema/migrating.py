@@ -37,7 +37,7 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
         ConnectionFailedError: The server cannot be used.
     """
     async with (
-        connect(database_url, schema=schema, check_schema=False),
+        connect(database_url, schema=schema, check_schema=False, as_owner=True),
         client().dedicated_connection() as lock,
         lock.transaction(),
     ):
@@ -52,7 +52,8 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
         from aerich import Command  # here: it takes a tenth of a second to import
 
         command = Command(
-            settings_for(database_url, schema=schema).tortoise_config(), location=str(migrations_folder())
+            settings_for(database_url, schema=schema).tortoise_config(as_owner=True),
+            location=str(migrations_folder()),
         )
         await command.init()
         return await command.upgrade()

@@ -7,7 +7,9 @@ import asyncio
 from memory_guild.database.connecting import connect, settings_for
 from memory_guild.database.engine import client
 from memory_guild.database.migrations import is_empty, known_migrations, migrations_folder
+from memory_guild.database.seal import read_seal
 from memory_guild.database.sqlstate import translated_errors
+from memory_guild.database.statements import statement
 from memory_guild.errors import MigrationsPendingError
 from memory_guild.schema.catalog import Comparison, compare_catalog
 
@@ -32,16 +34,17 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
     """
     # The first migration is the specification itself.
     additions = [await _upgrade_script(name) for name in known_migrations()[1:]]
+    settings = settings_for(database_url, schema=schema)
     async with (
-        connect(database_url, schema=schema, check_schema=False),
+        connect(database_url, schema=schema, check_schema=False, as_owner=True),
         client().dedicated_connection() as connection,
     ):
         if await is_empty():
             raise MigrationsPendingError(known_migrations())
         with translated_errors():
-            return await compare_catalog(
-                connection, settings_for(database_url, schema=schema).schema, additions=additions
-            )
+            if (await read_seal(connection, settings.schema)).is_sealed:
+                additions.append(statement("database/seal_policies"))
+            return await compare_catalog(connection, settings.schema, additions=additions)
 
 
 async def _upgrade_script(name: str) -> str:

@@ -55,6 +55,7 @@ def test_a_server_from_start_to_stop(folder: Path) -> None:
         finally:
             await connection.close()
 
+    assert run("url", "--agents") == run("url").replace("//postgres@", "//memory_guild_agents@")
     assert f"version             {asyncio.run(version())}" in started
     assert run("stop") == "stopped\n"
     assert re.search(r"^running +no$", run("status", exit_code=3), re.MULTILINE)

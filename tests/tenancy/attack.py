@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from memory_guild.database.connecting import connect
 from memory_guild.tenancy import tenant_scope
 from tests.tenancy.count import COUNT
@@ -31,19 +33,23 @@ class World:
     Attributes:
         url: The login's URL.
         superuser_url: The witness's.
+        seal_key: What opens its scopes; empty where it is not sealed.
     """
 
     url: str
     superuser_url: str
+    seal_key: str = ""
 
     @asynccontextmanager
     async def entered(self, *, crowded: bool) -> AsyncIterator[Witness]:
         """Tortoise connected as the login; the attacker's rows are there, the strangers' where it is crowded."""
-        async with connected(self.superuser_url) as superuser, connect(self.url):
-            witness = Witness(superuser)
-            await superuser.execute(EMPTY)
-            await witness.populate(crowded=crowded)
-            yield witness
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MEMORY_GUILD_SEAL_KEY", self.seal_key)
+            async with connected(self.superuser_url) as superuser, connect(self.url):
+                witness = Witness(superuser)
+                await superuser.execute(EMPTY)
+                await witness.populate(crowded=crowded)
+                yield witness
 
 
 _outcomes_alone: dict[str, str] = {}

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from memory_guild.schema import seal
 from memory_guild.schema.migrating import upgrade
 from tests.databases import copied_database, new_database, run_statement
 from tests.tenancy.attack import World, attempt, leaks_of
@@ -25,7 +26,12 @@ from tests.tenancy.verb_operations import other_verbs, storing_verbs, verbs_by_c
 from tests.tenancy.worlds import STRANGER, STRANGERS_ROWS
 from tests.tenancy.writing_operations import instance_operations, writing_operations
 
-LOGINS = (pytest.param("superuser", marks=pytest.mark.long), pytest.param("owner", marks=pytest.mark.long), "agent")
+LOGINS = (
+    pytest.param("superuser", marks=pytest.mark.long),
+    pytest.param("owner", marks=pytest.mark.long),
+    pytest.param("agent", marks=pytest.mark.long),
+    "agent, sealed",
+)
 
 
 @contextmanager
@@ -38,7 +44,7 @@ def _role(server_url: str, attributes: str) -> Iterator[str]:
 
 @contextmanager
 def world(login: str, server_url: str, template: str) -> Iterator[World]:
-    """A migrated database of its own, and the login that reaches it: its superuser, its owner or an agents' login."""
+    """A migrated database of its own, and who reaches it: its superuser, its owner, an agents' login, sealed or not."""
     if login == "superuser":
         with copied_database(server_url, template) as url:
             yield World(url, url)
@@ -55,7 +61,8 @@ def world(login: str, server_url: str, template: str) -> Iterator[World]:
             _role(server_url, "IN ROLE memory_guild_app") as agent,
             copied_database(server_url, template) as url,
         ):
-            yield World(with_user(url, agent), url)
+            key = asyncio.run(seal(url)) if login == "agent, sealed" else ""
+            yield World(with_user(url, agent), url, key)
 
 
 @pytest.fixture(scope="module", params=LOGINS)

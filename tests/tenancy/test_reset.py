@@ -95,7 +95,7 @@ async def test_after_anything_else_the_connection_is_reset(work: Work) -> None:
 
     assert "RESET ALL" in ending
     assert "DISCARD TEMP" in ending
-    assert ending.endswith("; COMMIT")
+    assert ending.endswith("; COMMIT; SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql")
 
 
 async def test_what_follows_a_reset_may_end_with_a_bare_commit() -> None:

@@ -32,8 +32,24 @@ SELECT quote_ident(session_user) AS login,
              OR relrowsecurity IS NOT TRUE) AS tables_without_row_security,
        ARRAY(SELECT name FROM tenant_table AS t WHERE NOT EXISTS (
              SELECT FROM pg_policy AS p WHERE p.polrelid = t.oid AND p.polname = 'tenant_isolation'
-             AND position(CASE t.name WHEN 'memory_records' THEN 'memory_guild.tenant_id' ELSE 'memory_records' END
-                          IN pg_get_expr(p.polqual, p.polrelid)) > 0)) AS tables_without_policy,
+             AND pg_get_expr(p.polqual, p.polrelid)
+                 ~ CASE t.name WHEN 'memory_records' THEN 'memory_guild[._]tenant' ELSE 'memory_records' END
+             )) AS tables_without_policy,
+       EXISTS (SELECT FROM tenant_table AS t JOIN pg_policy AS p ON p.polrelid = t.oid
+               WHERE t.name = 'memory_records' AND p.polname = 'tenant_isolation'
+               AND pg_get_expr(p.polqual, p.polrelid) LIKE '%memory_guild_tenant()%') AS is_sealed,
+       ARRAY(SELECT c.relname::text FROM pg_class AS c
+             WHERE c.relnamespace = to_regnamespace(quote_ident(current_schema()))
+             AND c.relname LIKE 'memory\_guild\_seal%' AND c.relkind IN ('r', 'S')
+             AND to_regrole('memory_guild_app') IS NOT NULL AND (
+                 has_table_privilege(to_regrole('memory_guild_app'), c.oid, 'SELECT')
+                 OR has_table_privilege(to_regrole('memory_guild_app'), c.oid, 'UPDATE')
+                 OR has_table_privilege(to_regrole('memory_guild_app'), c.oid, 'INSERT')
+                 OR c.relkind = 'S' AND has_sequence_privilege(to_regrole('memory_guild_app'), c.oid, 'USAGE')
+             )) AS seals_in_reach,
+       ARRAY(SELECT quote_ident(rolname) FROM role
+             WHERE rolname NOT IN (session_user, 'memory_guild_app', 'memory_guild_admin')
+             AND pg_has_role(session_user, oid, member.privilege) ORDER BY rolname) AS may_become_too,
        ARRAY(SELECT quote_ident(p.polname) || ' ON ' || t.name FROM tenant_table AS t
              JOIN pg_policy AS p ON p.polrelid = t.oid
              WHERE p.polpermissive AND p.polname NOT IN ('tenant_isolation', 'maintenance')) AS foreign_policies,

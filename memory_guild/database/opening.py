@@ -1,0 +1,154 @@
+"""How a scope begins: the role, the tenant and the settings of its transaction, in one round trip."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import asyncpg
+
+from memory_guild.database.quoting import quote_identifier, quote_literal
+from memory_guild.errors import SealError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memory_guild.database.session import PooledConnection, Session
+    from memory_guild.settings import SealKey, Settings
+
+_REFUSED = "MG004"
+_CHALLENGE = "MG005"
+_NEVER_ASKED = "55000"
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What a login knows of a database's seal.
+
+    Attributes:
+        is_sealed: Whether scopes have to be opened with a key.
+        key: The key, if this process has it.
+    """
+
+    is_sealed: bool
+    key: SealKey | None
+
+
+class Pool(Protocol):
+    """What an opening asks of the pool that its connection comes from."""
+
+    settings: Settings
+    seal: Seal
+
+
+class Opening:
+    """The statements that begin a scope; every setting ends with the transaction.
+
+    In a sealed database the opening answers the session's challenge. Each answer makes the next challenge one larger,
+    so a connection of one's own has to be asked once. Behind a pooler nobody knows which session it will be: there the
+    opening asks first, which costs a second round trip.
+
+    Args:
+        role: The role that the scope runs as.
+        tenant_id: Its tenant; None for all of them.
+        pool: Where the connection comes from. It knows its database's seal only once it is open.
+    """
+
+    def __init__(self, role: str, tenant_id: str | None, pool: Pool) -> None:
+        self._role = role
+        self._tenant_id = tenant_id
+        self._pool = pool
+        self._settings = pool.settings
+
+    async def begin(self, session: Session) -> None:
+        """Begin.
+
+        Raises:
+            SealError: The database is sealed, and there is no key, or it is not the database's.
+        """
+        seal = self._pool.seal
+        if self._tenant_id is None or (seal.key is None and not seal.is_sealed):
+            await session.control(self._text(_set_tenant(self._tenant_id or "")))
+        elif seal.key is None:
+            raise SealError(
+                "the database is sealed, and this process has no key; set MEMORY_GUILD_SEAL_KEY to what"
+                " `memory-guild seal` prints"
+            )
+        else:
+            await self._begin_sealed(session, self._tenant_id, seal.key)
+
+    async def _begin_sealed(self, session: Session, tenant_id: str, key: SealKey) -> None:
+        def answer(challenge: int) -> str:
+            arguments = f"{quote_literal(tenant_id)}, pg_catalog.decode('{key.proof(challenge, tenant_id)}', 'hex')"
+            return f"SELECT {self._function('open')}({arguments})"
+
+        driver = session.driver
+        # Taken, not read: if this is interrupted, nobody knows which challenge comes next.
+        challenge, driver.challenge = driver.challenge, None
+        if challenge is not None:
+            try:
+                await session.control(self._text(answer(challenge)))
+            except asyncpg.PostgresError as error:
+                # A statement of an earlier scope may have asked, or have discarded the session's sequences.
+                if error.sqlstate not in (_REFUSED, _NEVER_ASKED):
+                    raise
+                await session.roll_back()
+            else:
+                driver.challenge = challenge + 1
+                return
+        with _challenges(driver) as told:
+            await session.control(self._text(f"SELECT {self._function('challenge')}()"))
+        try:
+            await session.control(answer(told[-1]))
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == _REFUSED:
+                raise SealError(
+                    "the key does not open this database; set MEMORY_GUILD_SEAL_KEY to what `memory-guild seal` prints"
+                ) from None
+            raise
+        if not self._settings.pooler:
+            driver.challenge = told[-1] + 1
+
+    def _text(self, tenant: str) -> str:
+        idle_milliseconds = round(self._settings.scope_idle_timeout_seconds * 1000)
+        statements = ["BEGIN", f"SET LOCAL ROLE {self._role}"]
+        if self._settings.pooler:
+            # A pooler hands over connections that never saw our start-up settings.
+            statements += [
+                f"SET LOCAL search_path = {quote_identifier(self._settings.schema)}",
+                "SET LOCAL row_security = on",
+                f"SET LOCAL statement_timeout = {round(self._settings.statement_timeout_seconds * 1000)}",
+            ]
+        statements += [
+            tenant,
+            f"SET LOCAL idle_in_transaction_session_timeout = {idle_milliseconds}",
+            # To compile a walk over twelve memories takes a hundred times as long as to run it.
+            "SET LOCAL jit = off",
+        ]
+        return "; ".join(statements)
+
+    def _function(self, name: str) -> str:
+        """With its schema: an earlier scope's search_path decides nothing."""
+        return f"{quote_identifier(self._settings.schema)}.memory_guild_{name}"
+
+
+@contextmanager
+def _challenges(driver: PooledConnection) -> Iterator[list[int]]:
+    """The challenges that the session tells inside the block."""
+    told: list[int] = []
+
+    def listen(_: Any, message: Any) -> None:
+        if message.sqlstate == _CHALLENGE:
+            told.append(int(message.message))
+
+    driver.add_log_listener(listen)
+    try:
+        yield told
+    finally:
+        driver.remove_log_listener(listen)
+
+
+def _set_tenant(tenant_id: str) -> str:
+    """``SET LOCAL`` rather than ``set_config()``: a distributed engine carries it to its workers."""
+    return f"SET LOCAL memory_guild.tenant_id = {quote_literal(tenant_id)}"

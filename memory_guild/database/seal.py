@@ -1,0 +1,98 @@
+"""Sealed scopes: whether a database is sealed, and how to seal it.
+
+In a sealed database a transaction is a tenant's only after it was opened by somebody who has the key, so no statement,
+whatever its text, can become another tenant. The migration ``2_…_sealed_scopes`` says how the database checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from memory_guild.database.opening import Seal
+from memory_guild.database.quoting import quote_identifier
+from memory_guild.database.statements import statement
+from memory_guild.errors import SchemaError
+from memory_guild.settings import SealKey
+
+if TYPE_CHECKING:
+    import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+
+async def read_seal(connection: Connection, schema: str) -> Seal:
+    """The seal of a schema; the owner of the tables may read the key."""
+    state = await _state(connection, schema)
+    if not state["is_sealed"] or not state["may_read_key"]:
+        return Seal(state["is_sealed"], None)
+    async with _inside(connection, schema):
+        return Seal(True, await _stored_key(connection))
+
+
+async def seal_where_possible(connection: Connection, schema: str) -> Seal:
+    """Seal a schema as the owner of its tables, unless it has no place for a key yet."""
+    state = await _state(connection, schema)
+    if not state["can_be_sealed"]:
+        return Seal(False, None)
+    return Seal(True, await seal(connection, schema))
+
+
+async def seal(connection: Connection, schema: str, key: SealKey | None = None) -> SealKey:
+    """Seal a schema, as the owner of its tables.
+
+    Args:
+        connection: A connection that is in no transaction.
+        schema: The schema that holds the tables.
+        key: The key; by default the one that is stored, or else a new one.
+
+    Returns:
+        The key that opens scopes from now on.
+
+    Raises:
+        SchemaError: The database lacks the migration.
+    """
+    state = await _state(connection, schema)
+    if not state["can_be_sealed"]:
+        raise SchemaError("the database has no place for a key yet; run `memory-guild upgrade`")
+    async with _inside(connection, schema):
+        stored = await _stored_key(connection)
+    if state["is_sealed"] and stored is not None and key in (None, stored):
+        return stored
+    async with _inside(connection, schema):
+        # First of all: of two that seal at once, the second finds the key of the first.
+        await connection.execute("LOCK TABLE memory_guild_seal IN ACCESS EXCLUSIVE MODE")
+        chosen = key or await _stored_key(connection) or SealKey.new()
+        await connection.execute("DELETE FROM memory_guild_seal")
+        await connection.execute(
+            "INSERT INTO memory_guild_seal (inner_key, outer_key) VALUES ($1, $2)", chosen.inner, chosen.outer
+        )
+        await connection.execute(statement("database/seal_policies"))
+    return chosen
+
+
+async def unseal(connection: Connection, schema: str) -> None:
+    """Take the seal away and forget the key: the tenant is a setting again, which any statement can change."""
+    if not (await _state(connection, schema))["can_be_sealed"]:
+        return
+    async with _inside(connection, schema):
+        await connection.execute("DELETE FROM memory_guild_seal")
+        await connection.execute(statement("database/unseal_policies"))
+
+
+@asynccontextmanager
+async def _inside(connection: Connection, schema: str) -> AsyncIterator[None]:
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL search_path = {quote_identifier(schema)}")
+        yield
+
+
+async def _state(connection: Connection, schema: str) -> Any:
+    return await connection.fetchrow(statement("database/seal_state"), schema)
+
+
+async def _stored_key(connection: Connection) -> SealKey | None:
+    inner = await connection.fetchval("SELECT inner_key FROM memory_guild_seal ORDER BY created_at DESC LIMIT 1")
+    return None if inner is None else SealKey.of_inner(inner)

@@ -1,0 +1,64 @@
+"""Seal a database, so that no statement can become another tenant, whatever its text; or take the seal away."""
+
+from __future__ import annotations
+
+from memory_guild.database import seal as seals
+from memory_guild.database.connecting import connect
+from memory_guild.database.engine import client
+from memory_guild.database.sqlstate import translated_errors
+from memory_guild.errors import InvalidInputError
+from memory_guild.settings import SealKey
+
+
+async def seal(database_url: str | None = None, *, schema: str | None = None, key: str | None = None) -> str:
+    """Seal the database as the owner of its tables, and return the key that agents need to open scopes.
+
+    A sealed database keeps its key, so calling this again only returns it. A running agent without the key cannot open
+    scopes any more: give it the key first, or restart it with it. The embedded server is sealed by itself.
+
+    Args:
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
+        key: A key to use from now on, 64 hexadecimal digits; by default ``MEMORY_GUILD_SEAL_KEY``, or else the one that
+            the database has, or else a new one.
+
+    Returns:
+        The key, as ``MEMORY_GUILD_SEAL_KEY`` takes it.
+
+    Raises:
+        InvalidInputError: The key is not 64 hexadecimal digits.
+        SchemaError: The database lacks migrations.
+        PermissionDeniedError: The login does not own the tables.
+    """
+    try:
+        chosen = None if key is None else SealKey.parse(key)
+    except ValueError:
+        raise InvalidInputError("key", "must be 64 hexadecimal digits") from None
+    async with (
+        connect(database_url, schema=schema, check_schema=False, as_owner=True),
+        client().dedicated_connection() as connection,
+    ):
+        settings = client().settings
+        with translated_errors():
+            return (await seals.seal(connection, settings.schema, chosen or settings.seal_key)).text
+
+
+async def unseal(database_url: str | None = None, *, schema: str | None = None) -> None:
+    """Take the seal away and delete the key, as the owner of the tables: agents need none any more.
+
+    Any statement that changes a setting can then become another tenant. The embedded server is sealed again by the next
+    agent that connects.
+
+    Args:
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Raises:
+        PermissionDeniedError: The login does not own the tables.
+    """
+    async with (
+        connect(database_url, schema=schema, check_schema=False, as_owner=True),
+        client().dedicated_connection() as connection,
+    ):
+        with translated_errors():
+            await seals.unseal(connection, client().schema)
