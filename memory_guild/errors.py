@@ -369,7 +369,15 @@ class ScopeAbortedError(ScopeError):
 
 
 class PermissionDeniedError(MemoryGuildError):
-    """The role may not do this (SQLSTATE 42501), such as choose an id, change a shared table, or build an index."""
+    """The role may not do this (SQLSTATE 42501), such as choose an id, change a shared table, or build an index.
+
+    Attributes:
+        grant: The statement that would allow it, where a table of the application's own lacks a grant; else None.
+    """
+
+    def __init__(self, message: str, *, grant: str | None = None) -> None:
+        super().__init__(message)
+        self.grant = grant
 
 
 class IdentityError(ConstraintError):

@@ -24,6 +24,7 @@ from tortoise.connection import get_connection
 from tortoise.exceptions import OperationalError
 
 from memory_guild.database.executor import GuildExecutor
+from memory_guild.database.generating import GuildSchemaGenerator
 from memory_guild.database.opening import Seal
 from memory_guild.database.scope import TenantManager
 from memory_guild.database.seal import read_seal, seal_where_possible
@@ -47,6 +48,7 @@ class GuildClient(TranslatingClient):
     """A pool of connections to the server that the settings name."""
 
     executor_class = ScopelessExecutor
+    schema_generator = GuildSchemaGenerator
     # Tortoise annotates it as a connection, and has a class of connections there itself.
     connection_class = PooledConnection  # type: ignore[assignment]
 

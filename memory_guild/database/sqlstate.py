@@ -246,11 +246,46 @@ def _identity_change(error: asyncpg.PostgresError) -> MemoryGuildError:
     )
 
 
+# The object's name is in no field of the error, only in its text; in another language than English it stays unknown.
+_DENIED = re.compile(
+    r"permission denied for (table|view|materialized view|foreign table|sequence|schema|function) (.+)"
+)
+_OWN_NAMES = ("memory_", "data_sources", "aerich")
+_WRITES = {"INSERT": "INSERT INTO", "UPDATE": "UPDATE", "DELETE": "DELETE FROM"}
+
+
 def _permission_denied(error: asyncpg.PostgresError) -> MemoryGuildError:
+    denied = _DENIED.fullmatch(str(error.args[0]))
+    if denied is not None and not denied[2].startswith(_OWN_NAMES):
+        grant = _lacking_grant(denied[1], denied[2], getattr(error, "query", None) or "")
+        return PermissionDeniedError(
+            f"scopes run as the role memory_guild_app, which may not use the {denied[1]} {denied[2]} in this way; let"
+            f" its owner run: {grant} (for admin_scope(): TO memory_guild_admin)",
+            grant=grant,
+        )
     return PermissionDeniedError(
         "the role may not do this (SQLSTATE 42501): inside a tenant scope the database gives the ids, leave them out,"
         " and the shared catalogues are read only; `memory-guild doctor` lists missing grants"
     )
+
+
+def _lacking_grant(kind: str, name: str, query: str) -> str:
+    """The statement that gives the application role what a query needs of an object."""
+    pattern = rf'(?:ONLY\s+)?(?:"?(?P<schema>\w+)"?\.)?"?{re.escape(name)}"?(?!\w)'
+    quoted = name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
+    if kind in ("sequence", "schema", "function"):
+        privilege = "EXECUTE" if kind == "function" else "USAGE"
+        return f"GRANT {privilege} ON {kind.upper()} {quoted} TO memory_guild_app"
+    writes = [
+        privilege
+        for privilege, keyword in _WRITES.items()
+        if re.search(rf"\b{keyword}\s+{pattern}", query, re.IGNORECASE)
+    ]
+    # A write with a condition, or one that returns something, reads too.
+    reads = not writes or re.search(r"\b(?:WHERE|RETURNING|CONFLICT)\b", query, re.IGNORECASE)
+    if (found := re.search(pattern, query)) and found["schema"]:
+        quoted = f"{found['schema']}.{quoted}"
+    return f"GRANT {', '.join(['SELECT'] * bool(reads) + writes)} ON {quoted} TO memory_guild_app"
 
 
 def _scope_aborted(error: asyncpg.PostgresError) -> MemoryGuildError:
