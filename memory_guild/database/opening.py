@@ -61,6 +61,11 @@ class Opening:
         self._pool = pool
         self._settings = pool.settings
 
+    @property
+    def is_behind_pooler(self) -> bool:
+        """Whether the server's session is a pooler's, which lends it to others too."""
+        return self._settings.pooler
+
     async def begin(self, session: Session) -> None:
         """Begin.
 

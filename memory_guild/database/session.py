@@ -21,6 +21,17 @@ _RESET = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL; RES
 _PREPARED = "SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql"
 _NONE_PREPARED = "SELECT 0"
 
+# Behind a pooler the server's session is not ours to cut: they are dropped before somebody else gets it.
+_DROP_PREPARED = """DO $$
+DECLARE
+    prepared text;
+BEGIN
+    FOR prepared IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP
+        EXECUTE pg_catalog.format('DEALLOCATE %I', prepared);
+    END LOOP;
+END
+$$; """
+
 
 class PooledConnection(asyncpg.Connection):
     """A connection that knows when a scope has reset it already, and how the next scope of a sealed database is opened.
@@ -63,11 +74,12 @@ class Session:
         last_used: When the last statement ended, on the monotonic clock in seconds.
     """
 
-    def __init__(self, driver: PooledConnection, idle_seconds: float) -> None:
+    def __init__(self, driver: PooledConnection, idle_seconds: float, *, is_behind_pooler: bool = False) -> None:
         self.last_used = time.monotonic()
         self.driver = driver
         self.is_lent = False
         self._idle_seconds = idle_seconds
+        self._drop_prepared = _DROP_PREPARED if is_behind_pooler else ""
 
     @property
     def connection(self) -> PooledConnection:
@@ -99,7 +111,9 @@ class Session:
         """End with a commit and, where it is needed, the pool's reset, in one round trip."""
         self.require_alive()
         try:
-            ended = await self.control(f"{_RESET}; COMMIT; {_PREPARED}" if self.is_lent else "COMMIT")
+            ended = await self.control(
+                f"{_RESET}; COMMIT; {self._drop_prepared}{_PREPARED}" if self.is_lent else "COMMIT"
+            )
         except asyncpg.InFailedSQLTransactionError:  # the reset was refused
             await self.roll_back()
             ended = "ROLLBACK"
@@ -131,7 +145,7 @@ class Session:
         """Undo everything, or as far as the statement says; the server does so itself where the connection is lost."""
         if self.is_alive:
             try:
-                await self.driver.execute(statement)
+                await self.driver.execute(f"{statement}; {self._drop_prepared}")
             except Exception:  # the error that ended the scope says more
                 self.abandon()
 
@@ -184,3 +198,8 @@ class Turn:
         if isinstance(exc_val, asyncpg.InternalClientError):
             self._session.abandon()
             raise connection_lost() from None
+        if isinstance(exc_val, asyncpg.InvalidSQLStatementNameError):  # SQL has dropped what the driver prepared
+            self._session.abandon()
+            raise ServerUnreachableError(
+                "a statement that the driver had prepared is gone; the scope was rolled back, run it again"
+            ) from None

@@ -216,7 +216,9 @@ class ScopeTransactionContext(TransactionContext):
         self._pool = self._pool_client._pool
         lent = await self._pool.acquire()
         self.transaction._connection = lent
-        self.transaction.session = session = Session(driver_connection(lent), self._idle_seconds)
+        self.transaction.session = session = Session(
+            driver_connection(lent), self._idle_seconds, is_behind_pooler=self._opening.is_behind_pooler
+        )
         try:
             await self._opening.begin(session)
         except BaseException as error:

@@ -101,6 +101,18 @@ async def test_two_hundred_scopes_over_two_connections(pooled: None, database_ur
     assert await _server_connections(database_url) == SERVER_CONNECTIONS
 
 
+@pytest.mark.parametrize("fails", [False, True], ids=["committed", "rolled back"])
+async def test_what_sql_prepared_is_dropped(pooled: None, fails: bool) -> None:
+    for number in range(2 * SERVER_CONNECTIONS):
+        with suppress(ZeroDivisionError):
+            async with tenant_scope(TENANTS[number]) as scope:
+                connection = scope.transaction.session.connection
+                assert await connection.fetch("SELECT FROM pg_prepared_statements WHERE from_sql") == []
+                await connection.execute(f'PREPARE "no {number}" AS SELECT 1')
+                if fails:
+                    raise ZeroDivisionError
+
+
 async def test_what_fails_is_rolled_back_and_the_rest_is_kept(pooled: None) -> None:
     async def work(number: int) -> None:
         async with tenant_scope(TENANTS[number % len(TENANTS)]):
