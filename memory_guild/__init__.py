@@ -21,6 +21,8 @@ from memory_guild.schema import upgrade
 from memory_guild.tenancy import admin_scope, tenant_scope
 from memory_guild.types import DataSourceType, Direction, RelationshipType, SourceType, StoreOutcome
 
+__version__ = "0.1.0"
+
 __all__ = [
     "DataSource",
     "DataSourceType",
@@ -33,6 +35,7 @@ __all__ = [
     "RelationshipType",
     "SourceType",
     "StoreOutcome",
+    "__version__",
     "admin_scope",
     "as_of",
     "connect",

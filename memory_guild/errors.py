@@ -7,13 +7,20 @@ content of a memory, a value of its metadata or a password.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from tortoise.exceptions import DBConnectionError, FieldError, IntegrityError, OperationalError, ParamsError
 
 
 class MemoryGuildError(Exception):
-    """The base class: catch it to catch every error that Memory Guild raises on purpose."""
+    """The base class: catch it to catch every error that Memory Guild raises on purpose.
+
+    Attributes:
+        http_status: The status of an HTTP response that reports the error: below 500 if the request was at fault.
+    """
+
+    http_status: ClassVar[int] = 500
 
 
 # --- what the caller passed -------------------------------------------------------------------------------------
@@ -26,6 +33,8 @@ class InvalidInputError(MemoryGuildError, ValueError):
         field: The field or argument, such as ``agent_id`` or ``metadata.when``.
         reason: What is wrong, and what is accepted.
     """
+
+    http_status = 422
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -52,6 +61,8 @@ class UnreadableFileError(MemoryGuildError):
         reason: What went wrong.
     """
 
+    http_status = 422
+
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path} cannot be read: {reason}")
         self.path = path
@@ -71,6 +82,8 @@ class ConstraintError(MemoryGuildError, IntegrityError):
         table: The table's name, or None.
         sqlstate: The five characters of PostgreSQL's error code.
     """
+
+    http_status = 409
 
     def __init__(
         self, message: str, *, constraint: str | None = None, table: str | None = None, sqlstate: str | None = None
@@ -104,6 +117,8 @@ class DuplicateNameError(DuplicateError):
 class UnknownMemoryError(ConstraintError):
     """An embedding or an edge names a memory that does not exist (SQLSTATE 23503)."""
 
+    http_status = 404
+
 
 class CheckError(ConstraintError, InvalidInputError):
     """A CHECK or NOT NULL constraint forbids the value (SQLSTATE 23514, 23502).
@@ -111,6 +126,8 @@ class CheckError(ConstraintError, InvalidInputError):
     Type, field and constraint are the same whether the package found the violation before it sent the statement, or the
     database did.
     """
+
+    http_status = 422
 
     def __init__(
         self,
@@ -161,6 +178,8 @@ class MemoryNotFoundError(MemoryGuildError, LookupError):
         memory_ids: The ids that were not found.
     """
 
+    http_status = 404
+
     def __init__(self, *memory_ids: UUID) -> None:
         named = ", ".join(str(memory_id) for memory_id in memory_ids[:3])
         if len(memory_ids) == 1:
@@ -179,6 +198,8 @@ class ForgottenMemoryError(MemoryGuildError):
         memory_id: The forgotten memory.
     """
 
+    http_status = 409
+
     def __init__(self, memory_id: UUID) -> None:
         super().__init__(f"this text is memory {memory_id}, which is forgotten; restore() it, or leave it forgotten")
         self.memory_id = memory_id
@@ -190,6 +211,8 @@ class SearchLimitError(MemoryGuildError):
     Attributes:
         limit: The most memories that it may look at.
     """
+
+    http_status = 422
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -207,6 +230,8 @@ class ConflictError(MemoryGuildError):
         expected_updated_at: The version that the caller expected.
         actual_updated_at: The version that is stored.
     """
+
+    http_status = 409
 
     def __init__(self, memory_id: UUID, expected_updated_at: datetime, actual_updated_at: datetime | None) -> None:
         super().__init__(
@@ -237,6 +262,8 @@ class SettingsError(MemoryGuildError, ValueError):
 
 class ConnectionFailedError(MemoryGuildError, DBConnectionError):
     """Connecting failed. The message has host, port, user and database, but never a password."""
+
+    http_status = 503
 
 
 class ServerUnreachableError(ConnectionFailedError):
@@ -281,17 +308,25 @@ class UnsupportedEncodingError(ConnectionFailedError):
 class StatementCanceledError(MemoryGuildError, TimeoutError):
     """The server canceled a statement, usually because it took too long (SQLSTATE 57014); it wrote nothing."""
 
+    http_status = 504
+
 
 class TransactionConflictError(MemoryGuildError):
     """A deadlock or another conflict with other transactions (SQLSTATE 40P01, 40001); run the scope again."""
+
+    http_status = 503
 
 
 class EmbeddedServerError(MemoryGuildError):
     """The embedded PostgreSQL cannot be installed, started or stopped. The message says what to do."""
 
+    http_status = 503
+
 
 class SchemaError(MemoryGuildError):
     """The tables of the database do not fit this version of the package."""
+
+    http_status = 503
 
 
 class MigrationsPendingError(SchemaError):
@@ -351,6 +386,8 @@ class TenantNotSetError(ScopeError):
 class TenantMismatchError(ScopeError):
     """A scope was opened inside a scope of another tenant, or a row is of another tenant (SQLSTATE MG002)."""
 
+    http_status = 403
+
 
 class SealError(ScopeError):
     """A sealed database refused to open a scope (SQLSTATE MG004): this process has no key, or it is the wrong one."""
@@ -362,6 +399,8 @@ class ScopeClosedError(ScopeError):
 
 class ScopeIdleError(ScopeError):
     """The server ended a scope that sent no statement for too long (SQLSTATE 25P03); the scope was rolled back."""
+
+    http_status = 503
 
 
 class ScopeAbortedError(ScopeError):
@@ -378,6 +417,8 @@ class PermissionDeniedError(MemoryGuildError):
     def __init__(self, message: str, *, grant: str | None = None) -> None:
         super().__init__(message)
         self.grant = grant
+
+    http_status = 403
 
 
 class IdentityError(ConstraintError):

@@ -183,6 +183,9 @@ class StrictModel(Model):
         if not value._saved_in_db:
             raise InvalidInputError(field_key, "is not stored yet; store it first")
 
+    def __str__(self) -> str:
+        return repr(self)  # with the id, which Tortoise's has not; never with a text, because it ends up in logs
+
     def __eq__(self, other: object) -> bool:
         # What is no model, such as a result of a verb, may know itself whether it equals one.
         return super().__eq__(other) if isinstance(other, Model) else NotImplemented

@@ -746,7 +746,7 @@ async def test_instance_shows_its_id_and_nothing_of_its_content() -> None:
     memory = await MemoryRecord.get(memory_id=memory_id)
 
     assert repr(memory) == f"<MemoryRecord: {memory_id}>"
-    assert str(memory) == "<MemoryRecord>"
+    assert str(memory) == f"{memory}" == f"<MemoryRecord: {memory_id}>"
 
 
 async def test_duplicate_keeps_the_instance_unsaved() -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from memory_guild import __version__
 from memory_guild.cli import demo, doctor, indexes, ingest, seal, server, upgrade, validate
-from memory_guild.cli.console import errors
+from memory_guild.cli.commands import Commands
+from memory_guild.cli.console import errors, output
 from memory_guild.errors import MemoryGuildError
 
-app = typer.Typer(
-    name="memory-guild",
-    help="The data layer that AI agents trust with their memory.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = Commands("memory-guild", "The data layer that AI agents trust with their memory.")
 app.command("demo")(demo.run)
 app.command("doctor")(doctor.run)
 app.command("ingest")(ingest.run)
@@ -24,6 +22,21 @@ app.command("upgrade")(upgrade.run)
 app.command("validate")(validate.run)
 app.add_typer(indexes.commands)
 app.add_typer(server.commands)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        output.print(f"memory-guild {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 def main() -> None:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from memory_guild.cli.commands import Commands
 from memory_guild.cli.console import errors, output
 from memory_guild.schema import indexes as library
 
 Names = Annotated[list[str] | None, typer.Argument(help="Which indexes; all of them by default.", show_default=False)]
 
-commands = typer.Typer(name="indexes", help="Optional indexes: recommend, create, drop.", no_args_is_help=True)
+commands = Commands("indexes", "Optional indexes: recommend, create, drop.")
 
 _STATES = {
     "missing": "missing",

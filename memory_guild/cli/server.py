@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from memory_guild import embedded
+from memory_guild.cli.commands import Commands
 from memory_guild.cli.console import errors, output
 from memory_guild.settings import Settings
 
-commands = typer.Typer(name="server", help="The embedded PostgreSQL: start, stop, status, url.", no_args_is_help=True)
+commands = Commands("server", "The embedded PostgreSQL: start, stop, status, url.")
 
 
 @commands.command()
@@ -58,6 +59,13 @@ def _status() -> embedded.ServerStatus:
     return embedded.status(Settings.from_environment().embedded_folder)
 
 
+def _use() -> str:
+    configured = Settings.from_environment().database_url
+    if configured is None:
+        return "yes, because no MEMORY_GUILD_DATABASE_URL is set"
+    return f"no: MEMORY_GUILD_DATABASE_URL is set, so {configured} is used instead"
+
+
 def _print_status(found: embedded.ServerStatus) -> None:
     lines = {
         "running": "yes" if found.running else "no",
@@ -66,6 +74,7 @@ def _print_status(found: embedded.ServerStatus) -> None:
         "url": found.url or "none",
         "folder": found.folder,
         "runs as": found.account or "none yet",
+        "used": _use(),
         "runs until stopped": "yes" if found.kept_running else "no, until the last process that uses it ends",
     }
     for name, value in lines.items():

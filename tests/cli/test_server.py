@@ -76,3 +76,16 @@ def test_the_doctor_says_where_the_data_is(folder: Path) -> None:
     findings = {finding.subject: finding for finding in asyncio.run(schema.doctor())}
     assert findings["server"].level == "ok"
     assert f"its data is in {folder}, owned by {(folder / 'data').owner()}" in findings["server"].detail
+
+
+@pytest.mark.parametrize("command", ["status", "start"])
+def test_a_configured_database_is_used_instead(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    exit_code = 3 if command == "status" else 0
+    assert "\nused                yes, because no MEMORY_GUILD_DATABASE_URL is set\n" in run(
+        command, exit_code=exit_code
+    )
+
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", "postgresql://scribe:swordfish@db.example/agents")
+    output = run(command, exit_code=exit_code)
+    assert "used                no: MEMORY_GUILD_DATABASE_URL is set, so postgresql://scribe@db.example" in output
+    assert "swordfish" not in output
