@@ -25,13 +25,8 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
 
     Returns:
-<<<<<<< HEAD
-        What was checked, the server and the migrations first; ``level`` is ``ok``, ``notice`` or ``broken``. Where
-        there is nothing to check, that one finding.
-=======
         What was checked, the server and the migrations first; ``level`` is ``ok``, ``notice`` or ``broken``. A single
         finding says why nothing could be checked.
->>>>>>> f89a68f (Live beside an application that has Tortoise and Aerich itself)
 
     Raises:
         ConnectionFailedError: The server cannot be used.
