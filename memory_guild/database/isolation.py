@@ -62,7 +62,7 @@ def _roles(facts: dict[str, Any]) -> Iterator[Finding]:
         "roles",
         facts["missing_roles"],
         "the server lacks the roles {}",
-        "CREATE ROLE {} NOLOGIN",
+        "run `memory-guild upgrade`, which creates them and gives them what they need",
         "both roles exist",
     )
     yield _list(
@@ -114,7 +114,7 @@ def _tables(facts: dict[str, Any]) -> Iterator[Finding]:
         "grants",
         facts["tables_without_grants"],
         "memory_guild_app lacks grants on {}",
-        upgrade,
+        "run `memory-guild upgrade`, which grants them again",
         "as the migration gave them",
     )
     yield _list(

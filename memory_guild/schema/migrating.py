@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from memory_guild.database.connecting import connect, settings_for
 from memory_guild.database.engine import client
@@ -14,18 +15,24 @@ from memory_guild.database.migrations import (
 )
 from memory_guild.database.statements import statement
 from memory_guild.errors import SchemaTooNewError
+from memory_guild.schema.rights import restore_rights
 
 _SECONDS_BETWEEN_ATTEMPTS = 0.1
 
 
-async def upgrade(database_url: str | None = None, *, schema: str | None = None) -> list[str]:
+async def upgrade(
+    database_url: str | None = None, *, schema: str | None = None, progress: Callable[[str], None] | None = None
+) -> list[str]:
     """Apply the migrations that the database lacks, each in its own transaction.
 
-    Several processes may call this at once: one applies the migrations, the others wait and find nothing to do.
+    Several processes may call this at once: one applies the migrations, the others wait and find nothing to do. If the
+    roles of the scopes are missing or lack what the migrations gave them, as after a restore on another server, they
+    get it again.
 
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables, created if it is missing; by default ``MEMORY_GUILD_SCHEMA``.
+        progress: Called with each statement that gave the roles what they lacked.
 
     Returns:
         The names of the migrations that this call applied, in order.
@@ -45,10 +52,10 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
         await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
         while not await lock.fetchval(statement("schema/upgrade_lock")):  # noqa: ASYNC110 - another process ends it
             await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
-        known, applied = known_migrations(), await applied_migrations()
-        if unknown := [name for name in applied if name not in known]:
+        known, present = known_migrations(), await applied_migrations()
+        if unknown := [name for name in present if name not in known]:
             raise SchemaTooNewError(unknown)
-        await refuse_tables_of_others([name for name in known if name not in applied])
+        await refuse_tables_of_others([name for name in known if name not in present])
         from aerich import Command  # here: it takes a tenth of a second to import
 
         command = Command(
@@ -56,4 +63,8 @@ async def upgrade(database_url: str | None = None, *, schema: str | None = None)
             location=str(migrations_folder()),
         )
         await command.init()
-        return await command.upgrade()
+        applied = await command.upgrade()
+        for grant in await restore_rights(lock, client().schema):
+            if progress is not None:
+                progress(grant)
+        return applied

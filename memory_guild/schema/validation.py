@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from memory_guild.database.connecting import connect, settings_for
 from memory_guild.database.engine import client
-from memory_guild.database.migrations import is_empty, known_migrations, migrations_folder
+from memory_guild.database.migrations import is_empty, known_migrations
 from memory_guild.database.seal import read_seal
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
 from memory_guild.errors import MigrationsPendingError
 from memory_guild.schema.catalog import Comparison, compare_catalog
+from memory_guild.schema.scripts import upgrade_script
 
 
 async def validate(database_url: str | None = None, *, schema: str | None = None) -> Comparison:
@@ -33,7 +32,7 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         ConnectionFailedError: The server cannot be used.
     """
     # The first migration is the specification itself.
-    additions = [await _upgrade_script(name) for name in known_migrations()[1:]]
+    additions = [await upgrade_script(name) for name in known_migrations()[1:]]
     settings = settings_for(database_url, schema=schema)
     async with (
         connect(database_url, schema=schema, check_schema=False, as_owner=True),
@@ -45,11 +44,3 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
             if (await read_seal(connection, settings.schema)).is_sealed:
                 additions.append(statement("database/seal_policies"))
             return await compare_catalog(connection, settings.schema, additions=additions)
-
-
-async def _upgrade_script(name: str) -> str:
-    """The SQL of a migration, loaded as Aerich loads it."""
-    from aerich.utils import import_py_file  # here: Aerich is slow to import
-
-    migration = await asyncio.to_thread(import_py_file, migrations_folder() / "models" / name)
-    return str(await migration.upgrade(None))

@@ -15,6 +15,7 @@ from memory_guild.database.isolation import Finding
 from memory_guild.errors import IsolationError
 from memory_guild.models import MemoryRecord
 from memory_guild.schema.health import doctor
+from memory_guild.schema.migrating import upgrade
 from memory_guild.tenancy import tenant_scope
 from tests.databases import run_statement, with_database
 from tests.tenancy.logins import AGENT, login
@@ -28,6 +29,7 @@ GUARDS = {
     "memory_guild_embedding_guard_update": "memory_embeddings",
 }
 VALIDATE = "run `memory-guild validate`, and bring the tables back to what the migrations make"
+UPGRADE = "run `memory-guild upgrade`, which grants them again"
 ROW_SECURITY = "ALTER TABLE {} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
 
 
@@ -92,7 +94,7 @@ BREACHES = [
             f"REVOKE {privilege} ON {table} FROM memory_guild_app",
             "grants",
             f"memory_guild_app lacks grants on {table}",
-            VALIDATE,
+            UPGRADE,
         )
         for table, privilege in [
             *(("memory_records", privilege) for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")),
@@ -145,7 +147,10 @@ async def test_a_breach_is_found_and_mended(database_url: str, agent_url: str, b
     assert (finding.detail, finding.mend) == (breach.detail, breach.mend)
 
     if breach.mend != VALIDATE and "RENAME" not in breach.change:
-        await run_statement(database_url, finding.mend)
+        if breach.mend == UPGRADE:
+            assert await upgrade(database_url) == []
+        else:
+            await run_statement(database_url, finding.mend)
         assert await _broken(agent_url) == []
         async with connect(agent_url):
             pass
