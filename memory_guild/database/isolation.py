@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from memory_guild.database.engine import client
@@ -58,13 +58,12 @@ def findings(facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _roles(facts: dict[str, Any]) -> Iterator[Finding]:
-    yield _list(
-        "roles",
-        facts["missing_roles"],
-        "the server lacks the roles {}",
-        "run `memory-guild upgrade`, which creates them and gives them what they need",
-        "both roles exist",
+    roles = _list(
+        "roles", facts["missing_roles"], "the server lacks the roles {}", "CREATE ROLE {} NOLOGIN", "both roles exist"
     )
+    if roles.mend:
+        roles = replace(roles, mend=f"{roles.mend}; -- or run `memory-guild upgrade`, which grants what they need too")
+    yield roles
     yield _list(
         "roles' attributes",
         facts["roles_above_row_security"],

@@ -17,6 +17,7 @@ AGENT = "IN ROLE memory_guild_app"
 MAINTAINER = "IN ROLE memory_guild_admin"
 PASSWORD = "only-for-tests"
 
+SEAL = ("memory_guild_seal", "memory_guild_seal_challenge", "memory_guild_seal_opened")
 TABLES = ("memory_records", "memory_embeddings", "memory_relationships", "data_sources", "memory_access_policies")
 
 
@@ -53,7 +54,7 @@ async def login(database_url: str, attributes: str = AGENT) -> AsyncIterator[str
 async def owner(database_url: str) -> AsyncIterator[str]:
     """The same for a login without privileges that owns the tables of a migrated database."""
     async with login(database_url, "") as url, connected(database_url) as superuser:
-        for table in (*TABLES, "aerich"):
+        for table in (*TABLES, "aerich", *SEAL):
             await superuser.execute(f"ALTER TABLE {table} OWNER TO {user_of(url)}")
         yield url
 
