@@ -52,6 +52,8 @@ _NOW = SqlDefault("now()")
 _RANDOM_ID = SqlDefault("gen_random_uuid()")
 _EMPTY_OBJECT = SqlDefault("'{}'")
 
+_SHOWN_CHARACTERS = 80
+
 
 def hash_content(content_text: str) -> str:
     """The MD5 of the text's UTF-8 bytes, as 32 lower-case hexadecimal characters. Not for security."""
@@ -282,6 +284,15 @@ class MemoryRecord(StrictModel):
         if given is None and isinstance(text, str):
             given = _hash_of_valid_text(text)
         super().__init__(**kwargs if given is None else {"content_hash": given, **kwargs})
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in a notebook, with the beginning of its text; ``repr()``, which ends up in logs, has none."""
+        columns = self.__dict__
+        text = columns.get("content_text") or ""
+        printer.text(f"<MemoryRecord {columns.get('memory_id')}: {columns.get('source_type')}")
+        printer.text(
+            f" of {columns.get('agent_id')}, {text[:_SHOWN_CHARACTERS]!r}{'…' * (len(text) > _SHOWN_CHARACTERS)}>"
+        )
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Set an attribute. A new text gets a new hash, unless the old hash was not the old text's."""

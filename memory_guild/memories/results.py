@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationshi
 from memory_guild.types import SourceType
 
 _SHOWN = 3
+_SHOWN_IN_NOTEBOOKS = 20
 
 
 class MemoryResult:
@@ -44,7 +46,9 @@ class MemoryResult:
     outgoing_edges: ReverseRelation[MemoryRelationship]
     incoming_edges: ReverseRelation[MemoryRelationship]
 
-    if TYPE_CHECKING:  # the tuples that are results have it as a field
+    if TYPE_CHECKING:  # the named tuples that are results have these
+
+        def _asdict(self) -> dict[str, Any]: ...
 
         @property
         def memory(self) -> MemoryRecord:
@@ -67,9 +71,23 @@ class MemoryResult:
     def __hash__(self) -> int:
         return hash(self.memory)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in a notebook, with the beginning of the text."""
+        fields = self._asdict()
+        printer.text(f"{type(self).__name__}(")
+        printer.pretty(fields.pop("memory"))
+        printer.text("".join(f", {name}={_plain(value)}" for name, value in fields.items()) + ")")
+
     def __dir__(self) -> Iterable[str]:
         """Its own names and the memory's."""
         return {*super().__dir__(), *self.memory._meta.fields_map}
+
+
+def _plain(value: object) -> str:
+    """The value in a few words: a member of an enum as its text, a long list as its length."""
+    if isinstance(value, (list, tuple)) and len(value) > _SHOWN:
+        return f"[{len(value):,} of them]"
+    return repr(str(value)) if isinstance(value, StrEnum) else repr(value)
 
 
 class HasMemoryId(Protocol):
@@ -101,8 +119,19 @@ class Results(list[_Item]):
 
     def __repr__(self) -> str:
         first = [repr(item) for item in self[:_SHOWN]] + ["…"] * (len(self) > _SHOWN)
-        more = "".join(f", {name}={value!r}" for name, value in vars(self).items())
-        return f"<{type(self).__name__} of {len(self):,}: [{', '.join(first)}]{more}>"
+        return f"<{type(self).__name__} of {len(self):,}: [{', '.join(first)}]{self._more()}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in a notebook, a line for each of the first results."""
+        printer.text(f"<{type(self).__name__} of {len(self):,}{self._more()}>")
+        for item in self[:_SHOWN_IN_NOTEBOOKS]:
+            printer.text("\n  ")
+            printer.pretty(item)
+        if len(self) > _SHOWN_IN_NOTEBOOKS:
+            printer.text("\n  …")
+
+    def _more(self) -> str:
+        return "".join(f", {name}={_plain(value)}" for name, value in vars(self).items())
 
 
 class Memories(Results[MemoryRecord]):

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
 import asyncpg
 
@@ -25,7 +26,7 @@ from memory_guild.database.statements import statement
 from memory_guild.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -95,8 +96,8 @@ class DeliberateIndex(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """The live catalog compared with the specification.
+class Comparison(Sequence[Difference]):
+    """The live catalog compared with the specification: the sequence of the differences, false if there are none.
 
     Attributes:
         differences: Sorted by table, kind and name; empty if the catalog matches the specification.
@@ -105,6 +106,19 @@ class Comparison:
 
     differences: tuple[Difference, ...]
     deliberate_indexes: tuple[DeliberateIndex, ...]
+
+    def __len__(self) -> int:
+        return len(self.differences)
+
+    @overload
+    def __getitem__(self, index: int) -> Difference: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Difference, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Difference | tuple[Difference, ...]:
+        """A difference, or several."""
+        return self.differences[index]
 
 
 async def compare_catalog(connection: Connection, schema: str, *, additions: Sequence[str] = ()) -> Comparison:

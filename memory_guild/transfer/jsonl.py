@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, overload
 
 from pydantic import ValidationError
 
@@ -52,8 +52,10 @@ Line: TypeAlias = MemoryRecordCreate | BadLine
 
 
 @dataclass(frozen=True, slots=True)
-class IngestReport:
-    """The result of storing a file; ``read`` is the sum of ``stored``, ``duplicates`` and ``bad_count``.
+class IngestReport(Sequence[BadLine]):
+    """The result of storing a file. It is the sequence of the first bad lines, so it is false if all lines are good.
+
+    ``read`` is the sum of ``stored``, ``duplicates`` and ``bad_count``.
 
     Attributes:
         read: Lines that are not blank.
@@ -70,6 +72,19 @@ class IngestReport:
     bad_count: int
     bad: tuple[BadLine, ...]
     seconds: float
+
+    def __len__(self) -> int:
+        return len(self.bad)
+
+    @overload
+    def __getitem__(self, index: int) -> BadLine: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[BadLine, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> BadLine | tuple[BadLine, ...]:
+        """A bad line, or several."""
+        return self.bad[index]
 
 
 @contextmanager

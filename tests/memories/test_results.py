@@ -261,3 +261,30 @@ async def test_a_result_shows_ids_and_no_text() -> None:
     assert repr(page).startswith(f"<Page of 4: [<MemoryRecord: {doors[3].memory_id}>, ")
     assert repr(page).endswith(", …], next_cursor=None>")
     assert "blue" not in repr(page) + repr(doors)
+
+
+@pytest.mark.long
+async def test_a_notebook_shows_the_beginning_of_the_texts() -> None:
+    from IPython.lib import pretty as notebook
+
+    pretty: Callable[[Any], str] = notebook.pretty
+
+    async with acme():
+        door = await remember()
+        long = await remember("x" * 1000)
+        await guild.relate(door, long, "supports", confidence_score=0.5)
+        page, walk, around = await guild.find(), await guild.traverse(door), await guild.neighbors(door)
+
+        shown = f"<MemoryRecord {door.memory_id}: observation of scribe, 'The door is blue.'>"
+        shortened = f"<MemoryRecord {long.memory_id}: observation of scribe, '{'x' * 80}'…>"
+        assert pretty(door.memory) == shown
+        assert pretty(door) == f"Remembered({shown}, outcome='created')"
+        assert pretty(page) == f"<Page of 2, next_cursor=None>\n  {shortened}\n  {shown}"
+        path = f"({door.memory_id!r}, {long.memory_id!r})"
+        assert pretty(walk) == (
+            f"<Traversal of 1, is_cut=False>\n  Step({shortened}, depth=1, path={path}, confidence=0.5)"
+        )
+        assert pretty(around) == f"<Neighbors of 1>\n  Neighbor({shortened}, edge={around[0].edge!r})"
+        await guild.remember_many({"content_text": str(n), "source_type": "document"} for n in range(30))
+        assert pretty(await guild.find()).count("\n") == 21
+        assert pretty(await MemoryRecord.filter(memory_id=door.memory_id).only("memory_id").get()).startswith("<Memory")

@@ -29,7 +29,9 @@ async def create_live(connection: Connection, *additions: str, schema: str = "li
 
 
 async def differences(connection: Connection, *additions: str, schema: str = "live") -> list[Row]:
-    return [astuple(found) for found in (await compare_catalog(connection, schema, additions=additions)).differences]
+    found = await compare_catalog(connection, schema, additions=additions)
+    assert (tuple(found), len(found)) == (found.differences, len(found.differences))
+    return [astuple(difference) for difference in found]
 
 
 async def scratch_schemas(connection: Connection) -> list[str]:

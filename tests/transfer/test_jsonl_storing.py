@@ -139,3 +139,10 @@ async def test_memory_does_not_grow_with_the_file(tables: str, tmp_path: Path) -
     assert len(blocks) == 101
     # A record takes about twenty blocks: keeping one of every line would be two million.
     assert max(blocks) - blocks[5] < 100_000
+
+
+async def test_a_report_is_the_sequence_of_its_bad_lines(tables: str) -> None:
+    report = await ingest(read(line("one"), b"{", line("two"), b"[]"))
+    assert [bad.number for bad in report] == [2, 4]
+    assert (len(report), report[0], report[1:], bool(report)) == (2, report.bad[0], report.bad[1:], True)
+    assert not await ingest(read(line("three")))
