@@ -17,6 +17,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     ValidationError,
     WithJsonSchema,
@@ -28,6 +29,7 @@ from tortoise import Tortoise
 from tortoise.context import TortoiseContext
 from tortoise.contrib.pydantic import PydanticModel, pydantic_model_creator
 from tortoise.exceptions import NoValuesFetched
+from tortoise.fields import ReverseRelation
 
 from memory_guild.errors import InvalidInputError
 from memory_guild.models import (
@@ -75,7 +77,9 @@ def _generate(
         if isinstance(annotation, type) and issubclass(annotation, StrEnum):
             info.metadata.clear()
             annotation = Annotated[
-                annotation, WithJsonSchema({"type": "string", "enum": [str(member) for member in annotation]})
+                annotation,
+                BeforeValidator(_text),
+                WithJsonSchema({"type": "string", "enum": [str(member) for member in annotation]}),
             ]
         if check:
             annotation = Annotated[annotation, AfterValidator(partial(_checked, model, column))]
@@ -83,6 +87,13 @@ def _generate(
             info.default = defaults[column]
         fields[column] = (annotation, info)
     return create_model(name, __base__=generated, __module__=__name__, **fields)
+
+
+def _text(value: object) -> str:
+    """Text. An enum's own error has the value's repr, which may be as deep as the value."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be a str, not {type(value).__name__}")
+    return value
 
 
 def _checked(model: type[StrictModel], column: str, value: Any) -> Any:
@@ -177,6 +188,8 @@ class MemoryRecordWithRelationsRead(MemoryRecordRead):
     @field_validator(*RELATIONS, mode="before")
     @classmethod
     def _already_fetched(cls, relation: Iterable[Any]) -> list[Any]:
+        if not isinstance(relation, (ReverseRelation, list, tuple)):  # any other may be endless
+            raise InvalidInputError("relations", f"must be lists, not {type(relation).__name__}")
         try:
             return list(relation)
         except NoValuesFetched:

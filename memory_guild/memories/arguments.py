@@ -106,3 +106,10 @@ def check_whole_number(field: str, value: int, *, largest: int = MAX_LIMIT) -> i
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
         raise InvalidInputError(field, f"must be a whole number from 1 to {largest:,}")
     return value
+
+
+def check_flag(field: str, value: object) -> bool:
+    """True or False, and nothing that is only true or false in Python's eyes, such as ``"false"``."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(field, f"must be True or False, not {type(value).__name__}")
+    return value

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
 from memory_guild.errors import InvalidInputError
-from memory_guild.memories.arguments import column_values, optional_name
+from memory_guild.memories.arguments import check_flag, column_values, optional_name
 from memory_guild.models import MemoryRecord
 from memory_guild.types import SourceType
 from memory_guild.values.checks import check_aware, check_json_object, check_text, encode_json, plain
@@ -95,7 +95,7 @@ def condition_arguments(tenant_id: str, conditions: Conditions) -> ConditionArgu
         metadata_keys=tuple(condition.key for condition in on_metadata),
         metadata_operators=tuple(condition.operator for condition in on_metadata),
         metadata_operands=tuple(encode_json(condition.operand) for condition in on_metadata),
-        include_forgotten=bool(conditions.get("include_forgotten", False)),
+        include_forgotten=check_flag("include_forgotten", conditions.get("include_forgotten", False)),
     )
 
 

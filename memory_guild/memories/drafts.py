@@ -11,7 +11,7 @@ from memory_guild.models import MemoryRecord, hash_content
 from memory_guild.serializers import MemoryRecordCreate, MemoryRecordTool
 from memory_guild.settings import content_max_bytes
 from memory_guild.types import SourceType
-from memory_guild.values.checks import check_content, check_json_object, check_name, encode_json_object, plain
+from memory_guild.values.checks import check_content, check_name, encode_json_object, plain
 
 Item: TypeAlias = MemoryRecordCreate | MemoryRecordTool | Mapping[str, Any]
 """A memory to store: one of the serializers, or a dict of its columns. Tenant and agent default to the scope's."""
@@ -82,7 +82,7 @@ class Drafter:
             known_type or column_value(MemoryRecord, "source_type", source_type),
             text,
             hash_content(text),
-            encode_json_object("metadata", metadata) if metadata else _empty_metadata(metadata),
+            "{}" if metadata is None else encode_json_object("metadata", metadata),
         )
 
     def draft_of(self, item: Item, number: int) -> Draft:
@@ -128,9 +128,3 @@ def _values_of(item: Item) -> Mapping[str, Any]:
     if isinstance(item, Mapping):
         return item
     raise InvalidInputError("", f"must be a dict or a MemoryRecordCreate, not {type(item).__name__}")
-
-
-def _empty_metadata(metadata: object) -> str:
-    if metadata is not None:
-        check_json_object("metadata", metadata)
-    return "{}"

@@ -10,6 +10,7 @@ from memory_guild.database.statements import Statement
 from memory_guild.errors import MemoryNotFoundError
 from memory_guild.memories.arguments import (
     MemoryArgument,
+    check_flag,
     check_whole_number,
     current_tenant,
     memory_id_of,
@@ -64,6 +65,7 @@ async def get(memory: MemoryArgument, *, include_forgotten: bool = False) -> Mem
         MemoryNotFoundError: The memory does not exist in this tenant, or it is forgotten.
     """
     memory_id = memory_id_of("memory", memory)
+    check_flag("include_forgotten", include_forgotten)
     current_tenant()
     row = await _GET.fetch_row(memory_id)
     if row is None or (row["is_deleted"] and not include_forgotten):
@@ -85,6 +87,7 @@ async def get_many(
         InvalidInputError: A relation is unknown.
     """
     names = checked_relations(relations)
+    check_flag("include_forgotten", include_forgotten)
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
     rows = [row for row in await _GET_MANY.fetch(memory_ids) if include_forgotten or not row["is_deleted"]]

@@ -13,7 +13,7 @@ from memory_guild.errors import (
     InvalidInputError,
     TransactionConflictError,
 )
-from memory_guild.memories.arguments import check_choice, tenant_of
+from memory_guild.memories.arguments import check_choice, check_several, tenant_of
 from memory_guild.memories.bulk import OnError, OnForgotten, store_stream
 from memory_guild.memories.drafts import Drafter, Item
 from memory_guild.memories.report import StoreReport
@@ -125,6 +125,8 @@ async def remember_many(
     """
     check_choice("on_forgotten", on_forgotten, get_args(OnForgotten))
     check_choice("on_error", on_error, get_args(OnError))
-    if not isinstance(items, (Iterable, AsyncIterable)):
-        raise InvalidInputError("items", f"must be an iterable, not {type(items).__name__}")
+    if not isinstance(items, AsyncIterable):
+        check_several("items", items)
+    if progress is not None and not callable(progress):
+        raise InvalidInputError("progress", f"must be callable, not {type(progress).__name__}")
     return await store_stream(items, on_forgotten=on_forgotten, on_error=on_error, progress=progress)

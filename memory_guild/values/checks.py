@@ -83,7 +83,14 @@ def check_json_object(field: str, value: object) -> dict[str, Any]:
         _check_json_value(value, 0)
     except _JsonProblemError as problem:
         raise InvalidInputError(problem.path_from(field), problem.reason) from None
+    except RecursionError:
+        raise _too_deep(field) from None
     return value
+
+
+def _too_deep(field: str) -> InvalidInputError:
+    """What is allowed elsewhere may be too deep for a caller whose own calls are nested deeply."""
+    return InvalidInputError(field, "is nested more deeply than Python's recursion limit allows here; flatten it")
 
 
 class _JsonProblemError(Exception):
@@ -152,7 +159,11 @@ def encode_json(value: Any) -> str:
 
 def encode_json_object(field: str, value: object) -> str:
     """The JSON text of an object, see :func:`check_json_object`, if PostgreSQL can store it in one jsonb."""
-    text = _encode(check_json_object(field, value))
+    checked = check_json_object(field, value)
+    try:
+        text = _encode(checked)
+    except RecursionError:
+        raise _too_deep(field) from None
     if len(text) > _JSON_MAX_CHARACTERS:
         raise InvalidInputError(field, f"has {len(text)} characters as JSON; at most {_JSON_MAX_CHARACTERS} fit")
     return text

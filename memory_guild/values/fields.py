@@ -190,6 +190,8 @@ class ChoiceField(CharEnumFieldInstance):
         if value is None:
             return None
         try:
+            if not isinstance(value, str):  # an enum's own error would have the value's repr
+                raise ValueError
             return self.choices(value)
         except ValueError:
             allowed = ", ".join(self.choices)
