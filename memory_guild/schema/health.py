@@ -8,6 +8,7 @@ from memory_guild.database.connecting import connect
 from memory_guild.database.engine import client
 from memory_guild.database.isolation import Finding, findings, isolation_facts
 from memory_guild.database.migrations import check_migrations, is_empty
+from memory_guild.database.statements import statement
 from memory_guild.errors import (
     MigrationsPendingError,
     RoleMissingError,
@@ -35,7 +36,8 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
         async with connect(database_url, schema=schema, check_schema=False):
             if await is_empty():
                 return [Finding("broken", "migrations", "the database has no tables yet", "run `memory-guild upgrade`")]
-            return [await _server(), await _migrations(), *findings(await isolation_facts()), await _pooler()]
+            isolation = findings(await isolation_facts())
+            return [await _server(), await _migrations(), *isolation, await _rights(), await _pooler()]
     except UnsupportedEncodingError as error:
         return [Finding("broken", "encoding", str(error), "use another database")]
 
@@ -67,6 +69,19 @@ async def _migrations() -> Finding:
     except RoleMissingError as error:
         return Finding("broken", "migrations", str(error), "GRANT memory_guild_app TO the login, which must INHERIT")
     return Finding("ok", "migrations", "the database has this version's migrations")
+
+
+async def _rights() -> Finding:
+    """Whether the roles have what the migrations gave them; what agents need of it is among the other findings."""
+    (found,) = await client().execute_query_dict(statement("schema/rights_are_lacking"))
+    if found["rights_are_lacking"]:
+        return Finding(
+            "notice",
+            "rights of the roles",
+            "the roles lack something that the migrations gave them, as after a restore on another server",
+            "run `memory-guild upgrade`, which grants it again",
+        )
+    return Finding("ok", "rights of the roles", "as the migrations gave them")
 
 
 async def _pooler() -> Finding:

@@ -191,6 +191,21 @@ async def test_it_mends_what_somebody_has_begun_to_mend(restored_url: str, by_ha
     await _works(restored_url, "mended")
 
 
+async def test_the_doctors_statements_lead_to_the_end(restored_url: str) -> None:
+    """Also where somebody runs them instead of the command that they name."""
+    roles = next(finding for finding in await doctor(restored_url) if finding.subject == "roles")
+    await run_statement(restored_url, roles.mend)
+    subjects = {finding.subject: finding for finding in await doctor(restored_url) if finding.level != "ok"}
+    for subject in ("grants", "rights of the roles"):
+        assert subjects[subject].mend == "run `memory-guild upgrade`, which grants " + (
+            "them again" if subject == "grants" else "it again"
+        )
+
+    await upgrade(restored_url)
+
+    await _works(restored_url, "mended")
+
+
 async def test_an_owner_that_may_create_no_roles_is_told_what_a_dba_must_run(restored_url: str) -> None:
     async with login(restored_url, "") as url:
         with pytest.raises(RoleMissingError, match="CREATE ROLE memory_guild_app NOLOGIN"):

@@ -82,10 +82,10 @@ def named_server(server_url: str, template: str) -> Iterator[str]:
 
 WHERE = """
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import parse_qs, urlsplit
 
 def test_where(memory_guild_server):
-    folder = unquote(memory_guild_server.rpartition("host=")[2])
+    folder = parse_qs(urlsplit(memory_guild_server).query)["host"][0]
     assert Path(folder).exists()
     Path("where").write_text(folder)
 """
