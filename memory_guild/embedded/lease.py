@@ -126,7 +126,7 @@ def is_held(folder: ServerFolder) -> bool:
 
 def has_remains(folder: ServerFolder) -> bool:
     """Whether a server may run in `folder`, or has left its lock files. Call it inside a :func:`transition`."""
-    return is_held(folder) or any(path.exists() for path in folder.lock_files)
+    return folder.is_listening() or is_held(folder) or any(path.exists() for path in folder.lock_files)
 
 
 def stop_server(folder: ServerFolder) -> bool:
@@ -140,7 +140,9 @@ def stop_server(folder: ServerFolder) -> bool:
     owner = folder.data.stat()
     ended = _run_watcher(["stop", *_place(folder), owner.st_uid, owner.st_gid])
     if ended not in (0, watch.NOTHING_TO_STOP):
-        raise EmbeddedServerError(f"the embedded PostgreSQL in {folder.path} does not stop; see {folder.log}")
+        raise EmbeddedServerError(
+            f"the embedded PostgreSQL in {folder.path} does not stop, or runs in another container; see {folder.log}"
+        )
     return ended == 0
 
 

@@ -76,7 +76,10 @@ def stop(folder: str, socket_file: str) -> bool:
     ran, and the lock file, which may be gone or damaged.
     """
     for request, seconds in _STOPPING:
-        for process_id, signal_number in _signals(folder, socket_file, request).items():
+        signals = _signals(folder, socket_file, request)
+        if not signals and is_listening(socket_file):
+            return False  # in another container: its processes cannot be seen from here
+        for process_id, signal_number in signals.items():
             try:
                 os.kill(process_id, signal_number)
             except (ProcessLookupError, PermissionError):

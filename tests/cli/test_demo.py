@@ -5,18 +5,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 
 import pytest
 from typer.testing import CliRunner
 
 from memory_guild import demo as python_docs
+from memory_guild import embedded
 from memory_guild.cli import app
-from memory_guild.database import engine
 from memory_guild.errors import ConstraintError
 from memory_guild.schema.migrating import upgrade
-from memory_guild.settings import DatabaseUrl, Settings
 from memory_guild.testing.databases import completed
+from memory_guild.testing.servers import server_folder
 from tests.databases import run_statement
 from tests.tenancy.logins import connected
 
@@ -220,17 +219,11 @@ def test_it_asks_once_and_takes_away_only_what_is_its_own(
     assert ask("n\n")[0] == 1
 
 
-def test_its_own_database_is_the_embedded_one(
-    empty_database_url: str, small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "_embedded_url", located(empty_database_url))
-    assert ask(None)[0] == 0
-
-
-def located(url: str) -> Callable[[Settings], Awaitable[DatabaseUrl]]:
-    """Where the engine finds the embedded server: here the one that the tests have started already."""
-
-    async def found(settings: Settings) -> DatabaseUrl:
-        return DatabaseUrl.parse(url)
-
-    return found
+@pytest.mark.long
+def test_its_own_database_is_the_embedded_one(small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server_folder() as base:
+        monkeypatch.setenv("MEMORY_GUILD_EMBEDDED_FOLDER", str(base / "pg"))
+        try:
+            assert ask(None)[0] == 0
+        finally:
+            embedded.stop(base / "pg")

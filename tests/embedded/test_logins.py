@@ -89,6 +89,7 @@ async def test_operators_commands_are_the_owners(store: Path) -> None:
     assert key == await guild.schema.seal()
 
 
+@pytest.mark.long
 def test_aerich_is_the_owner(store: Path) -> None:
     for command in (["upgrade"], ["-c", "aerich.toml", "history"], ["downgrade", "--yes"], ["upgrade"]):
         run = subprocess.run(

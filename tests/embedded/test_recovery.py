@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -180,6 +181,15 @@ def test_a_server_that_cannot_be_seen_is_left_alone(folder: Path) -> None:
             embedded.attach(folder, options=FAST)
         assert not processes(folder)
     assert works(folder)
+
+
+def test_a_server_of_another_container_cannot_be_stopped(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:  # as one that a shared volume lets through
+        server.bind(str(folder / SOCKET))
+        server.listen()
+        with pytest.raises(EmbeddedServerError, match="does not stop, or runs in another container"):
+            embedded.stop(folder)
+    (folder / SOCKET).unlink()
 
 
 def test_a_child_forked_while_a_server_is_launched_does_not_hold_its_lock(folder: Path) -> None:
