@@ -154,7 +154,7 @@ def test_a_process_killed_while_it_starts_the_server_leaves_none_behind(folder: 
     log = folder / "server.log"
     log.unlink()
     with Child("attach", folder) as child:
-        assert eventually(log.exists)
+        assert eventually(log.exists, seconds=60)
         watcher = watcher_id(folder)
         child.kill()
     assert eventually(lambda: not is_alive(watcher))
