@@ -3,6 +3,8 @@
 ``tests/database/test_tortoise.py`` fails when a release of either library changes one of them; this is why pyproject
 bounds their versions from above. ``engine`` and ``transaction`` implement Tortoise's interface for backends, whose
 names are private too (``_in_transaction``, ``_translate_exceptions`` and so on); the same test covers them.
+``rendering``, ``executor`` and ``querysets`` override what builds and runs Tortoise's queries, because it has no other
+place where keys could become parameters; ``tests/tenancy/test_injection.py`` tries every lookup and function for that.
 """
 
 from __future__ import annotations

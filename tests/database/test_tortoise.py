@@ -7,9 +7,13 @@ import inspect
 import asyncpg
 import pytest
 from asyncpg.pool import PoolConnectionProxy
+from pypika_tortoise.queries import QueryBuilder
+from pypika_tortoise.terms import JSONAttributeCriterion, Parameterizer
+from tortoise import Model
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import ConnectionWrapper, TransactionContextPooled
-from tortoise.queryset import QuerySet
+from tortoise.backends.base.executor import BaseExecutor
+from tortoise.queryset import QuerySet, UnionCountQuery, UnionQuery
 
 from memory_guild import connect, find, remember, tenant_scope
 from memory_guild.database.scope import TenantQuerySet
@@ -69,6 +73,15 @@ async def test_a_pool_resets_with_the_connections_own_query(database_url: str) -
         (TransactionContextPooled, "__init__", ["self", "client", "pool_init_lock"]),
         (QuerySet, "_filter_or_exclude", ["self", "args", "negate", "kwargs"]),
         (QuerySet, "_clone", ["self"]),
+        (QuerySet, "_execute", ["self"]),
+        (UnionQuery, "_execute", ["self"]),
+        (UnionCountQuery, "_execute", ["self"]),
+        (BaseExecutor, "execute_union", ["self", "sql", "app_field", "model_field", "models"]),
+        (Model, "_validate_relation_type", ["field_key", "value"]),
+        (Model, "_create_or_get", ["db", "defaults", "kwargs"]),
+        (QueryBuilder, "get_parameterized_sql", ["self", "ctx"]),
+        (JSONAttributeCriterion, "__init__", ["self", "json_column", "path", "alias"]),
+        (Parameterizer, "create_param", ["self", "value"]),
     ],
 )
 def test_what_the_engine_overrides_or_calls_is_there(owner: type, name: str, parameters: list[str]) -> None:
