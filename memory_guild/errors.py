@@ -2,6 +2,9 @@
 
 An error has its data as fields, and its message says what to do next. Errors end up in logs, so no message quotes the
 content of a memory, a value of its metadata or a password.
+
+Where Tortoise has a class for a situation, ours extends it too, so ``except DoesNotExist`` goes on working. The names
+for what the server refused are those of PEP 249, as in Django and psycopg.
 """
 
 from __future__ import annotations
@@ -10,17 +13,39 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from tortoise.exceptions import DBConnectionError, FieldError, IntegrityError, OperationalError, ParamsError
+from tortoise.exceptions import (
+    ConfigurationError,
+    DBConnectionError,
+    DoesNotExist,
+    FieldError,
+    IncompleteInstanceError,
+    IntegrityError,
+    MultipleObjectsReturned,
+    NoValuesFetched,
+    ObjectDoesNotExistError,
+    OperationalError,
+    ParamsError,
+    TransactionManagementError,
+    UnSupportedError,
+    ValidationError,
+)
 
 
 class MemoryGuildError(Exception):
-    """The base class: catch it to catch every error that Memory Guild raises on purpose.
+    """The base class: catch it to catch every error of Memory Guild.
 
     Attributes:
+        retryable: Whether the same work may succeed when its scope is run again. If not, something has to change first.
         http_status: The status of an HTTP response that reports the error: below 500 if the request was at fault.
     """
 
+    retryable: ClassVar[bool] = False
     http_status: ClassVar[int] = 500
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether to run a scope again that ended with this error: ``stamina.retry(on=is_retryable)``."""
+    return isinstance(error, MemoryGuildError) and error.retryable
 
 
 # --- what the caller passed -------------------------------------------------------------------------------------
@@ -42,11 +67,18 @@ class InvalidInputError(MemoryGuildError, ValueError):
         self.reason = reason
 
 
-class InvalidQueryError(InvalidInputError, FieldError, ParamsError, OperationalError):
+class InvalidQueryError(
+    InvalidInputError,
+    FieldError,
+    ParamsError,
+    ValidationError,
+    IncompleteInstanceError,
+    UnSupportedError,
+    ConfigurationError,
+):
     """A queryset, or a method of a model, cannot use its arguments: an unknown field, a limit that is no number.
 
-    It is also Tortoise's ``FieldError``, ``ParamsError`` and ``OperationalError``, so code written for Tortoise keeps
-    working.
+    It is also each of the classes that Tortoise has for this, so code written for Tortoise keeps working.
     """
 
     def __init__(self, reason: str) -> None:
@@ -72,15 +104,66 @@ class UnreadableFileError(MemoryGuildError):
 # --- what the database refused ----------------------------------------------------------------------------------
 
 
-class ConstraintError(MemoryGuildError, IntegrityError):
-    """A constraint of the schema refused a row; the statement wrote nothing.
+class DatabaseError(MemoryGuildError, OperationalError):
+    """The server, or the driver, refused a statement. The subclasses say what kind of refusal it was.
 
-    It is also a ``tortoise.exceptions.IntegrityError``, so code written for Tortoise keeps working.
+    Attributes:
+        sqlstate: The five characters of PostgreSQL's error code; None if the error is not the server's.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
+        Exception.__init__(self, message)
+        self.sqlstate = sqlstate
+
+
+class DataError(DatabaseError, InvalidInputError):
+    """A value does not fit its column, or is too large for the server (SQLSTATE classes 22 and 54)."""
+
+    def __init__(self, field: str, reason: str, *, sqlstate: str | None = None) -> None:
+        DatabaseError.__init__(self, f"{field}: {reason}", sqlstate=sqlstate)
+        self.field = field
+        self.reason = reason
+
+
+class ProgrammingError(DatabaseError):
+    """The statement is wrong, or was sent in the wrong way; sending it again does not help (SQLSTATE class 42)."""
+
+
+class TransactionStateError(DatabaseError, TransactionManagementError):
+    """The statement is not possible in this state of the transaction (SQLSTATE class 25)."""
+
+
+class ReadOnlyError(DatabaseError):
+    """The server, or the transaction, takes no writes (SQLSTATE 25006), as while another server takes over.
+
+    The pool then connects anew, so another attempt reaches the server that takes writes.
+    """
+
+    retryable = True
+
+
+class LockNotAvailableError(DatabaseError):
+    """Somebody else holds a lock for longer than ``lock_timeout``, or it was not to be waited for (SQLSTATE 55P03)."""
+
+    retryable = True
+
+
+class InsufficientResourcesError(DatabaseError):
+    """The server has no disk space, memory or connection left (SQLSTATE class 53); it wrote nothing."""
+
+    retryable = True
+
+
+class InternalError(DatabaseError):
+    """The server failed at something that should not fail (SQLSTATE classes XX, 58 and F0); its log says more."""
+
+
+class ConstraintError(DatabaseError, IntegrityError):
+    """A constraint of the schema refused a row; the statement wrote nothing.
 
     Attributes:
         constraint: The constraint's name in the catalog; None if the server did not send it, as on Citus.
         table: The table's name, or None.
-        sqlstate: The five characters of PostgreSQL's error code.
     """
 
     http_status = 409
@@ -88,10 +171,9 @@ class ConstraintError(MemoryGuildError, IntegrityError):
     def __init__(
         self, message: str, *, constraint: str | None = None, table: str | None = None, sqlstate: str | None = None
     ) -> None:
-        Exception.__init__(self, message)
+        DatabaseError.__init__(self, message, sqlstate=sqlstate)
         self.constraint = constraint
         self.table = table
-        self.sqlstate = sqlstate
 
 
 class DuplicateError(ConstraintError):
@@ -165,11 +247,45 @@ class HashCollisionError(ConstraintError):
 class SelfReferenceError(CheckError):
     """Source and target of an edge are the same memory (``no_self_reference``)."""
 
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            field,
+            "must not be the source; an edge connects two memories",
+            constraint="no_self_reference",
+            table="memory_relationships",
+        )
 
-# --- what the verbs found ---------------------------------------------------------------------------------------
+
+# --- what was found, and what was not ---------------------------------------------------------------------------
 
 
-class MemoryNotFoundError(MemoryGuildError, LookupError):
+class NotFoundError(MemoryGuildError, DoesNotExist, ObjectDoesNotExistError):  # type: ignore[misc]  # their `model`
+    """What was asked for does not exist, or not for this tenant.
+
+    It is also ``tortoise.exceptions.DoesNotExist``, which a queryset's ``get`` raises.
+    """
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+        self.model = None
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class SeveralFoundError(MemoryGuildError, MultipleObjectsReturned):
+    """The ``get`` of a queryset matches several rows."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+        self.model = None
+
+
+class NotFetchedError(MemoryGuildError, NoValuesFetched):
+    """A relation of a model was used before it was fetched."""
+
+
+class MemoryNotFoundError(NotFoundError):
     """A memory does not exist in this tenant, or it is forgotten; nothing was written.
 
     For a memory of another tenant, the error is the same as for one that does not exist.
@@ -269,6 +385,8 @@ class ConnectionFailedError(MemoryGuildError, DBConnectionError):
 class ServerUnreachableError(ConnectionFailedError):
     """No server answers at the address, or the connection was lost."""
 
+    retryable = True
+
 
 class AuthenticationError(ConnectionFailedError):
     """The server refused the login: a wrong password, an unknown role, or no entry in ``pg_hba.conf``."""
@@ -305,14 +423,16 @@ class UnsupportedEncodingError(ConnectionFailedError):
         self.encoding = encoding
 
 
-class StatementCanceledError(MemoryGuildError, TimeoutError):
+class StatementCanceledError(DatabaseError, TimeoutError):
     """The server canceled a statement, usually because it took too long (SQLSTATE 57014); it wrote nothing."""
 
     http_status = 504
 
 
-class TransactionConflictError(MemoryGuildError):
-    """A deadlock or another conflict with other transactions (SQLSTATE 40P01, 40001); run the scope again."""
+class TransactionConflictError(DatabaseError):
+    """A deadlock or another conflict with other transactions (SQLSTATE class 40); run the scope again."""
+
+    retryable = True
 
     http_status = 503
 
@@ -372,10 +492,20 @@ class TablesExistError(SchemaError):
         self.tables = tables
 
 
+class UndefinedObjectError(SchemaError, DatabaseError):
+    """The database has no such table, column or function (SQLSTATE 42P01, 42703, 42883 and others)."""
+
+
+class SchemaChangedError(SchemaError, DatabaseError):
+    """Somebody changed a table while the driver had a statement prepared for it; run the scope again."""
+
+    retryable = True
+
+
 # --- tenants and scopes -----------------------------------------------------------------------------------------
 
 
-class ScopeError(MemoryGuildError):
+class ScopeError(MemoryGuildError, TransactionManagementError):
     """A tenant scope is missing, has ended, or cannot be opened here."""
 
 
@@ -407,15 +537,15 @@ class ScopeAbortedError(ScopeError):
     """A statement of the scope failed and its error was caught; the scope was rolled back instead of committed."""
 
 
-class PermissionDeniedError(MemoryGuildError):
+class PermissionDeniedError(DatabaseError):
     """The role may not do this (SQLSTATE 42501), such as choose an id, change a shared table, or build an index.
 
     Attributes:
         grant: The statement that would allow it, where a table of the application's own lacks a grant; else None.
     """
 
-    def __init__(self, message: str, *, grant: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, grant: str | None = None, sqlstate: str | None = None) -> None:
+        super().__init__(message, sqlstate=sqlstate)
         self.grant = grant
 
     http_status = 403

@@ -23,7 +23,7 @@ from tortoise.queryset import BulkUpdateQuery, UpdateQuery
 from memory_guild.database.querysets import CheckedManager, CheckedQuerySet
 from memory_guild.database.refusals import refusing
 from memory_guild.database.scope import TenantManager, TenantQuerySet, surrounding_scope
-from memory_guild.database.tortoise import index_statement
+from memory_guild.database.tortoise import RelationDefault, index_statement
 from memory_guild.database.transaction import KeyedConnection
 from memory_guild.errors import InvalidInputError
 from memory_guild.types import (
@@ -194,6 +194,11 @@ class StrictModel(Model):
 
     __hash__ = Model.__hash__
 
+    @classmethod
+    async def _getbypk(cls, key: Any) -> Self:
+        with refusing:
+            return await super()._getbypk(key)
+
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         if "pk" in values:  # Tortoise would ignore it, and the row would get another id
             values = {self._meta.pk_attr if name == "pk" else name: value for name, value in values.items()}
@@ -261,6 +266,7 @@ class MemoryRecord(StrictModel):
     embeddings: fields.ReverseRelation[MemoryEmbedding]
     outgoing_edges: fields.ReverseRelation[MemoryRelationship]
     incoming_edges: fields.ReverseRelation[MemoryRelationship]
+    _embeddings, _outgoing_edges, _incoming_edges = RelationDefault(), RelationDefault(), RelationDefault()
 
     class Meta:
         table = "memory_records"

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +21,7 @@ from tortoise.backends.base.client import (
     TransactionContext,
     TransactionContextPooled,
 )
-from tortoise.connection import get_connection
-from tortoise.exceptions import OperationalError
+from tortoise.connection import get_connection, get_connections
 
 from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.generating import GuildSchemaGenerator
@@ -29,9 +29,23 @@ from memory_guild.database.opening import Seal
 from memory_guild.database.scope import TenantManager
 from memory_guild.database.seal import read_seal, seal_where_possible
 from memory_guild.database.session import PooledConnection
-from memory_guild.database.sqlstate import OLDEST_SERVER_VERSION, TranslatingClient, translate_connecting
+from memory_guild.database.sqlstate import (
+    DRIVER_ERRORS,
+    OLDEST_SERVER_VERSION,
+    TranslatingClient,
+    connection_lost,
+    translate_connecting,
+    translated_errors,
+)
 from memory_guild.database.statements import statement
-from memory_guild.errors import ServerTooOldError, TenantNotSetError, UnsupportedEncodingError
+from memory_guild.errors import (
+    MemoryGuildError,
+    ProgrammingError,
+    ReadOnlyError,
+    ServerTooOldError,
+    TenantNotSetError,
+    UnsupportedEncodingError,
+)
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -55,6 +69,9 @@ class GuildClient(TranslatingClient):
     def __init__(
         self, connection_name: str, settings: Settings, fetch_inserted: bool = True, embedded_login: str = "agents"
     ) -> None:
+        from memory_guild.database.history import know_new_databases  # Aerich is slow to import; Tortoise has done so
+
+        know_new_databases()
         super().__init__(connection_name=connection_name, fetch_inserted=fetch_inserted)
         self.settings = settings
         self.schema = settings.schema
@@ -114,9 +131,11 @@ class GuildClient(TranslatingClient):
         with _translated_connecting(await self._locate()):
             connection = await asyncpg.connect(**self._arguments(with_db=True))
         try:
-            yield connection
+            with translated_errors():
+                yield connection
         finally:
-            await connection.close()
+            with suppress(*DRIVER_ERRORS, OSError):  # it is lost, or will be
+                await connection.close()
 
     async def _locate(self) -> str:
         self._url = self.settings.database_url or await self._attach()
@@ -154,19 +173,25 @@ class GuildClient(TranslatingClient):
             "connection_class": self.connection_class,
         }
 
-    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[dict[Any, Any]]]:
-        """Run a statement on a connection of the pool."""
+    async def _translate_exceptions(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> Any:
         try:
-            affected, rows = await super().execute_query(query, values)
-        except OperationalError as error:
-            # `aerich heads` asks which migrations are applied before there is a table that could tell.
-            if isinstance(error.__cause__, asyncpg.UndefinedTableError) and 'FROM "aerich"' in query:
-                return 0, []
+            return await super()._translate_exceptions(func, *args, **kwargs)
+        except ReadOnlyError:
+            await self._expire_connections()
             raise
-        return affected, rows
+
+    async def _close(self) -> None:
+        try:
+            await super()._close()
+        except (*DRIVER_ERRORS, OSError):  # a connection was lost: there is nothing to say goodbye to
+            if self._pool is not None:
+                self._pool.terminate()
+            self._pool = None
 
     def _in_transaction(self) -> TransactionContext:
-        return TransactionContextPooled(GuildTransaction(self), self._pool_init_lock)
+        return GuildTransactionContext(GuildTransaction(self), self._pool_init_lock)
 
 
 class GuildTransaction(TranslatingClient, TransactionWrapper):
@@ -177,19 +202,101 @@ class GuildTransaction(TranslatingClient, TransactionWrapper):
     def _in_transaction(self) -> TransactionContext:
         return NestedTransactionContext(GuildTransaction(self))
 
+    async def commit(self) -> None:
+        """Commit the transaction, or keep what was done since the savepoint."""
+        if not self._connection_is_open():
+            raise connection_lost()
+        with translated_errors():
+            await super().commit()
+
     async def rollback(self) -> None:
-        """Undo the transaction; where the connection is lost, the server has done so already."""
+        """Undo the transaction; the server does so itself where the connection is lost."""
         try:
             await super().rollback()
-        except asyncpg.InterfaceError:
+        except DRIVER_ERRORS:  # the error that ended the transaction says more
+            self.abandon()
+            self._finalized = True
+
+    async def close(self) -> None:
+        """Close the pool, as Tortoise asks the connection of the task: a suspended generator may have left this one."""
+        self.abandon()
+        parent = self._parent
+        while isinstance(parent, GuildTransaction):
+            parent = parent._parent
+        await parent.close()
+
+    def abandon(self) -> None:
+        """Cut the connection, and with it the transaction."""
+        if self._connection_is_open():
+            self._connection.terminate()
+
+    async def _translate_exceptions(
+        self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> Any:
+        try:
+            return await super()._translate_exceptions(func, *args, **kwargs)
+        except ProgrammingError:
             if self._connection_is_open():
                 raise
+            raise connection_lost() from None
 
     def _connection_is_open(self) -> bool:
         try:
             return not self._connection.is_closed()
         except asyncpg.InterfaceError:
             return False  # a lost connection has left the pool, and what stood for it answers nothing
+
+
+class GuildTransactionContext(TransactionContextPooled):
+    """Gives the connection back whatever happens; Tortoise's keeps it where the transaction cannot begin or end."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Any:
+        """Begin."""
+        await self.ensure_connection()
+        with translated_errors():
+            self.client._connection = await self.client._parent._pool.acquire()
+        try:
+            await self.client.begin()
+        except BaseException:
+            await self._give_back()
+            raise
+        self.token = get_connections().set(self.connection_name, self.client)
+        return self.client
+
+    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        """Commit, or roll back after an error."""
+        try:
+            if not self.client._finalized:
+                await (self.client.commit() if exc_type is None else self.client.rollback())
+        finally:
+            try:
+                await self._give_back()
+            finally:
+                with suppress(ValueError):  # an abandoned generator ends in another task, whose connection stays
+                    get_connections().reset(self.token)
+
+    async def _give_back(self) -> None:
+        """Return the connection; the pool closes one that cannot be reset, and by then the outcome is decided."""
+        pool = self.client._parent._pool
+        if pool:
+            with suppress(Exception):
+                await pool.release(self.client._connection)
+
+
+class _OneLine(logging.Filter):
+    """asyncpg logs each failed attempt to connect again with a traceback; our error says in a line what is wrong."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten the record; True, as it is to be logged."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, MemoryGuildError):
+            record.msg, record.args, record.exc_info = "%s: %s", (record.getMessage(), error), None
+        return True
+
+
+logging.getLogger("asyncpg.pool").addFilter(_OneLine())
 
 
 @contextmanager

@@ -6,21 +6,35 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 
 from pypika_tortoise import exceptions as pypika
+from tortoise import Model
 from tortoise.exceptions import (
     BaseORMException,
     ConfigurationError,
     DBConnectionError,
+    DoesNotExist,
     FieldError,
     IntegrityError,
-    NotExistOrMultiple,
+    MultipleObjectsReturned,
     NoValuesFetched,
+    ObjectDoesNotExistError,
     OperationalError,
     ParamsError,
+    TransactionManagementError,
     UnSupportedError,
     ValidationError,
 )
 
-from memory_guild.errors import InvalidInputError, InvalidQueryError, MemoryGuildError
+from memory_guild.errors import (
+    ConnectionFailedError,
+    ConstraintError,
+    InvalidInputError,
+    InvalidQueryError,
+    MemoryGuildError,
+    NotFetchedError,
+    NotFoundError,
+    SeveralFoundError,
+    TransactionStateError,
+)
 
 _UNSUITABLE = (
     *(AttributeError, LookupError, NotImplementedError, OverflowError, RecursionError, TypeError, ValueError),
@@ -28,21 +42,20 @@ _UNSUITABLE = (
     *(pypika.QueryException, pypika.GroupingException, pypika.CaseException, pypika.JoinException),
     *(pypika.SetOperationException, pypika.FunctionException),
 )
-_NOT_ABOUT_ARGUMENTS = (MemoryGuildError, NotExistOrMultiple, NoValuesFetched, IntegrityError, DBConnectionError)
 
 _NAME_MAX_BYTES = 63  # PostgreSQL cuts what is longer, and Tortoise would not find it in the row
 
 
 class _Refusing(AbstractContextManager[None]):
-    """Raises :class:`InvalidQueryError` for what Tortoise, its SQL builder or Python say of unsuitable arguments."""
+    """Raises the package's errors for those of Tortoise, and for what its SQL builder or Python say of arguments."""
 
     def __exit__(
         self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not isinstance(error, _UNSUITABLE) or isinstance(error, _NOT_ABOUT_ARGUMENTS):
+        if isinstance(error, MemoryGuildError) or not isinstance(error, (*_UNSUITABLE, BaseORMException)):
             return
-        if type(error) is OperationalError and error.__cause__ is not None:
-            return  # what the server refused, in Tortoise's words
+        if isinstance(error, BaseORMException) and (ours := _not_about_arguments(error)) is not None:
+            raise ours from None
         # These messages name fields and types. Those of other errors may quote values, which no error of ours does.
         named = isinstance(error, (BaseORMException, AttributeError, NotImplementedError, RecursionError, TypeError))
         reason = str(error) if named else f"Tortoise raised {type(error).__name__}"
@@ -50,7 +63,34 @@ class _Refusing(AbstractContextManager[None]):
 
 
 refusing = _Refusing()
-"""Goes around what makes a query of a caller's arguments. What the database says passes, and so does "not found"."""
+"""Goes around what makes a query of a caller's arguments, runs it and looks at its rows."""
+
+
+def _not_about_arguments(error: BaseORMException) -> MemoryGuildError | None:
+    """What Tortoise says of rows and connections; None for the rest."""
+    match error:
+        case DoesNotExist() | ObjectDoesNotExistError():
+            return NotFoundError(f"no {_name_of(error.model)} matches; check the conditions, or use get_or_none()")
+        case MultipleObjectsReturned():
+            return SeveralFoundError(
+                f"several rows of {_name_of(error.model)} match; narrow the conditions, or use first()"
+            )
+        case NoValuesFetched():
+            return NotFetchedError(
+                "the relation was not fetched; await it, or use fetch_related() or prefetch_related()"
+            )
+        case IntegrityError():
+            return ConstraintError(str(error))
+        case TransactionManagementError():
+            return TransactionStateError(str(error))
+        case DBConnectionError():
+            return ConnectionFailedError(str(error))
+        case _:
+            return None
+
+
+def _name_of(model: type[Model] | None) -> str:
+    return "row" if model is None else model.__name__
 
 
 def checked_name(field: str, name: object) -> str:

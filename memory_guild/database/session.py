@@ -10,7 +10,16 @@ from typing import Any
 
 import asyncpg
 
-from memory_guild.errors import MemoryGuildError, ScopeAbortedError, ScopeError, ScopeIdleError, ServerUnreachableError
+from memory_guild.database.sqlstate import connection_lost, translated_errors
+from memory_guild.database.tortoise import add_codec
+from memory_guild.errors import (
+    MemoryGuildError,
+    ScopeAbortedError,
+    ScopeError,
+    ScopeIdleError,
+    ServerUnreachableError,
+)
+from memory_guild.moments import TIMESTAMPTZ_OID, decode, encode
 
 # What asyncpg sends when a connection goes back to its pool, sent together with the COMMIT instead of after it.
 # Temporary tables go too, which the pool would keep: the next tenant's scope could read them.
@@ -34,7 +43,7 @@ $$; """
 
 
 class PooledConnection(asyncpg.Connection):
-    """A connection that knows when a scope has reset it already, and how the next scope of a sealed database is opened.
+    """A connection that reads every moment, and knows how it was reset and how a sealed database's next scope is opened.
 
     Attributes:
         challenge: What the next opening has to answer; None if the session has to be asked first.
@@ -42,6 +51,10 @@ class PooledConnection(asyncpg.Connection):
 
     challenge: int | None = None
     _is_reset = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        add_codec(self, TIMESTAMPTZ_OID, "timestamptz", encode, decode)
 
     def mark_reset(self) -> None:
         """Spare the pool its round trip: what it would reset has been reset."""
@@ -58,11 +71,6 @@ class PooledConnection(asyncpg.Connection):
             await super().reset()
             if not is_reset and await self.execute(f"{_RESET}; {_PREPARED}") != _NONE_PREPARED:
                 self.terminate()
-
-
-def connection_lost() -> ServerUnreachableError:
-    """What a scope raises whose connection broke."""
-    return ServerUnreachableError("the server ended the connection; the scope was rolled back, run it again")
 
 
 class Session:
@@ -111,10 +119,11 @@ class Session:
         """End with a commit and, where it is needed, the pool's reset, in one round trip."""
         self.require_alive()
         try:
-            ended = await self.control(
-                f"{_RESET}; COMMIT; {self._drop_prepared}{_PREPARED}" if self.is_lent else "COMMIT"
-            )
-        except asyncpg.InFailedSQLTransactionError:  # the reset was refused
+            with translated_errors():
+                ended = await self.control(
+                    f"{_RESET}; COMMIT; {self._drop_prepared}{_PREPARED}" if self.is_lent else "COMMIT"
+                )
+        except ScopeAbortedError:  # the reset was refused
             await self.roll_back()
             ended = "ROLLBACK"
         if self.is_lent and ended.startswith("SELECT"):  # so the COMMIT before it succeeded
@@ -195,7 +204,9 @@ class Turn:
         """Leave it to the next one."""
         self._session.last_used = time.monotonic()
         self._lock.release()
-        if isinstance(exc_val, asyncpg.InternalClientError):
+        if isinstance(exc_val, asyncpg.InternalClientError) and not isinstance(
+            exc_val, asyncpg.OutdatedSchemaCacheError
+        ):
             self._session.abandon()
             raise connection_lost() from None
         if isinstance(exc_val, asyncpg.InvalidSQLStatementNameError):  # SQL has dropped what the driver prepared

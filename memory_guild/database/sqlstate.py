@@ -1,4 +1,8 @@
-"""What PostgreSQL says went wrong, as the package's errors: the one place that reads SQLSTATE and constraint names."""
+"""What PostgreSQL or its driver say went wrong, as the package's errors: the one place that reads SQLSTATE.
+
+Each SQLSTATE belongs to a class, its first two characters. ``_BY_SQLSTATE`` has those that mean something of their
+own, ``_BY_CLASS`` the classes, and what is in neither is a :class:`DatabaseError`: every code has an error.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +19,23 @@ from memory_guild.errors import (
     CheckError,
     ConnectionFailedError,
     ConstraintError,
+    DatabaseError,
+    DataError,
     DuplicateEmbeddingError,
     DuplicateError,
     DuplicateMemoryError,
     DuplicateNameError,
     DuplicateRelationshipError,
     IdentityError,
-    InvalidInputError,
+    InsufficientResourcesError,
+    InternalError,
+    LockNotAvailableError,
     MemoryGuildError,
     PermissionDeniedError,
+    ProgrammingError,
+    ReadOnlyError,
     RoleMissingError,
+    SchemaChangedError,
     ScopeAbortedError,
     ScopeIdleError,
     SealError,
@@ -34,6 +45,8 @@ from memory_guild.errors import (
     TenantMismatchError,
     TenantNotSetError,
     TransactionConflictError,
+    TransactionStateError,
+    UndefinedObjectError,
     UnknownDatabaseError,
     UnknownMemoryError,
 )
@@ -44,20 +57,20 @@ OLDEST_SERVER_VERSION = 15
 _DUPLICATES: dict[str, tuple[type[DuplicateError], str]] = {
     "unique_content_hash": (
         DuplicateMemoryError,
-        "this agent of this tenant has a memory with this content_hash already; read it instead of storing it again",
+        "this agent already has a memory with this content_hash; read that one instead of storing it again",
     ),
     "unique_memory_embedding": (
         DuplicateEmbeddingError,
-        "this memory has an embedding by this model already; update its vector_id instead",
+        "this memory already has an embedding by this model; update its vector_id instead",
     ),
     "unique_relationship": (
         DuplicateRelationshipError,
-        "there is an edge of this type from this source to this target already; update it instead",
+        "the two memories already have an edge of this type in this direction; update that one instead",
     ),
-    "data_sources_source_name_key": (DuplicateNameError, "there is a data source of this name already; choose another"),
+    "data_sources_source_name_key": (DuplicateNameError, "a data source with this name exists; choose another name"),
     "memory_access_policies_policy_name_key": (
         DuplicateNameError,
-        "there is an access policy of this name already; choose another",
+        "an access policy with this name exists; choose another name",
     ),
 }
 _CHECKED_COLUMNS = {
@@ -68,10 +81,43 @@ _CHECKED_COLUMNS = {
 }
 
 
-def translate(error: asyncpg.PostgresError) -> MemoryGuildError | None:
-    """The package's error for what a statement raised, or None where none fits better than the original."""
-    handler = _BY_SQLSTATE.get(error.sqlstate or "")
-    return handler(error) if handler else None
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OverflowError,  # a value that Python cannot hold
+    UnicodeError,  # text that is not UTF-8
+)
+"""What asyncpg raises when it runs a statement."""
+
+
+def translate(error: Exception) -> MemoryGuildError:
+    """The package's error for one of ``DRIVER_ERRORS``."""
+    match error:
+        case asyncpg.InvalidCachedStatementError() | asyncpg.OutdatedSchemaCacheError():
+            return SchemaChangedError(
+                "a table of this statement was changed while the statement was prepared; run the scope again",
+                sqlstate=getattr(error, "sqlstate", None),
+            )
+        case asyncpg.PostgresError():
+            sqlstate = error.sqlstate or ""
+            return (_BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or _other)(error)
+        case asyncpg.InternalClientError():  # the server's last words came between two statements
+            return connection_lost()
+        case asyncpg.InterfaceError():
+            reason = str(error).partition("\n")[0]
+            return ProgrammingError(f"the driver cannot do this: {reason}")
+        case OverflowError():
+            return DataError("result", "has a date or a number that Python cannot hold; select it as text")
+        case _:
+            return DataError(
+                "value", "is not UTF-8; create databases with the encoding UTF8, and decode text correctly"
+            )
+
+
+def connection_lost() -> ServerUnreachableError:
+    """The error for a connection that broke."""
+    return ServerUnreachableError("the server ended the connection; the scope was rolled back, run it again")
 
 
 INSUFFICIENT_PRIVILEGE = "42501"
@@ -100,12 +146,10 @@ class explained_errors:  # noqa: N801  # used like a function: `with explained_e
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Raise what the error means instead of it."""
-        if isinstance(error, asyncpg.PostgresError):
-            self._raise_instead(error)
-
-    def _raise_instead(self, error: asyncpg.PostgresError) -> None:
-        if self._explanations and (explain := self._explanations.get(error.sqlstate or "")) is not None:
-            raise explain(error) from None
+        if self._explanations and isinstance(error, asyncpg.PostgresError):
+            explain = self._explanations.get(error.sqlstate or "")
+            if explain is not None:
+                raise explain(error) from None
 
 
 class translated_errors(explained_errors):  # noqa: N801  # likewise
@@ -119,9 +163,11 @@ class translated_errors(explained_errors):  # noqa: N801  # likewise
 
     __slots__ = ()
 
-    def _raise_instead(self, error: asyncpg.PostgresError) -> None:
-        super()._raise_instead(error)
-        raise translate(error) or error from None
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Raise what the error means instead of it."""
+        super().__exit__(kind, error, traceback)
+        if isinstance(error, DRIVER_ERRORS):
+            raise translate(error) from None
 
 
 def translate_connecting(error: Exception, target: str) -> ConnectionFailedError | None:
@@ -134,6 +180,14 @@ def translate_connecting(error: Exception, target: str) -> ConnectionFailedError
     match error:
         case MemoryGuildError():
             return None  # it says what is wrong already
+        case asyncpg.TargetServerAttributeNotMatched():
+            return ServerUnreachableError(
+                f"no server at {target} has the target_session_attrs that are asked for; is one taking over?"
+            )
+        case asyncpg.TooManyConnectionsError():
+            return ServerUnreachableError(
+                f"{target} has no connection left (53300); lower MEMORY_GUILD_POOL_MAX, or raise its max_connections"
+            )
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return AuthenticationError(f"{target} refused the login; check user and password, and pg_hba.conf")
         case asyncpg.InvalidCatalogNameError():
@@ -143,9 +197,10 @@ def translate_connecting(error: Exception, target: str) -> ConnectionFailedError
                 f"{target} refused a start-up setting; where a pooler such as pgbouncer stands between, set"
                 " MEMORY_GUILD_POOLER=1"
             )
-        case asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError():
+        case asyncpg.PostgresConnectionError() | asyncpg.OperatorInterventionError() | asyncpg.InternalClientError():
+            reason = getattr(error, "sqlstate", type(error).__name__)
             return ServerUnreachableError(
-                f"{target} ended the connection at once ({error.sqlstate}); is it a PostgreSQL, and is it up yet?"
+                f"{target} ended the connection at once ({reason}); is it a PostgreSQL, and is it up yet?"
             )
         case asyncpg.PostgresError():
             return ConnectionFailedError(f"{target} refused the connection: {error.args[0]} ({error.sqlstate})")
@@ -166,7 +221,7 @@ def translate_connecting(error: Exception, target: str) -> ConnectionFailedError
 
 def _unique_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
     kind, message = _DUPLICATES.get(
-        error.constraint_name or "", (DuplicateError, "a row with the same unique key is there already")
+        error.constraint_name or "", (DuplicateError, "a row with the same unique key exists")
     )
     return kind(message, constraint=error.constraint_name, table=error.table_name, sqlstate=error.sqlstate)
 
@@ -174,12 +229,7 @@ def _unique_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
 def _check_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
     constraint = error.constraint_name
     if constraint == "no_self_reference":
-        return SelfReferenceError(
-            "target_memory_id",
-            "must not be the source; an edge connects two memories",
-            constraint=constraint,
-            table=error.table_name,
-        )
+        return SelfReferenceError("target_memory_id")
     return CheckError(
         _CHECKED_COLUMNS.get(constraint or "", error.table_name or "row"),
         f"is forbidden by the check {constraint or 'of the table'}",
@@ -213,33 +263,124 @@ def _other_constraint(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 
 def _bad_value(error: asyncpg.PostgresError) -> MemoryGuildError:
-    # The server's text may quote the value: it is kept as the cause, never repeated.
-    return InvalidInputError(error.column_name or "value", f"does not fit its column (SQLSTATE {error.sqlstate})")
+    return DataError(
+        error.column_name or "value", f"does not fit its column (SQLSTATE {error.sqlstate})", sqlstate=error.sqlstate
+    )
 
 
 def _bad_argument(error: asyncpg.PostgresError) -> MemoryGuildError:
     # Raised by asyncpg itself, before anything is sent: it names the argument's number, and quotes its value.
     argument = re.search(r"\$\d+", str(error))
-    return InvalidInputError(
-        f"argument {argument[0]}" if argument else "value", "is of a type that its column does not take"
+    return DataError(
+        f"argument {argument[0]}" if argument else "value",
+        "is of a type that its column does not take",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _too_large(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return DataError(
+        "value", f"is too large or too complex for the server (SQLSTATE {error.sqlstate})", sqlstate=error.sqlstate
+    )
+
+
+def _wrong_statement(error: asyncpg.PostgresError) -> MemoryGuildError:
+    position = getattr(error, "position", None)
+    place = f" at character {position}" if position else ""
+    return ProgrammingError(
+        f"the server cannot run this statement (SQLSTATE {error.sqlstate}{place}); see the codes of PostgreSQL's"
+        " documentation, appendix A",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _undefined_object(error: asyncpg.PostgresError) -> MemoryGuildError:
+    # These messages quote a name, or the types of a function's arguments.
+    return UndefinedObjectError(
+        f"{error.args[0]} (SQLSTATE {error.sqlstate}); check the name and MEMORY_GUILD_SCHEMA, and whether the database"
+        " needs `memory-guild upgrade`",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _foreign_prepared_statement(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return ProgrammingError(
+        f"a prepared statement is not the driver's own (SQLSTATE {error.sqlstate}); where a pooler such as pgbouncer"
+        " stands between, set MEMORY_GUILD_POOLER=1",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _transaction_state(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return TransactionStateError(
+        f"the statement is not possible in this state of the transaction (SQLSTATE {error.sqlstate}); some statements"
+        " need a transaction, some refuse one",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _read_only(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return ReadOnlyError(
+        "this server or transaction is read-only; retry while another server takes over, else connect to the primary",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _lock_not_available(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return LockNotAvailableError(
+        "somebody else holds a lock for longer than lock_timeout; run the scope again later", sqlstate=error.sqlstate
+    )
+
+
+def _insufficient_resources(error: asyncpg.PostgresError) -> MemoryGuildError:
+    lacks = {"53100": "disk space", "53200": "memory", "53300": "connections"}.get(error.sqlstate or "", "resources")
+    return InsufficientResourcesError(
+        f"the server has no {lacks} left (SQLSTATE {error.sqlstate}); run the scope again when there is more",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _internal(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return InternalError(
+        f"the server failed (SQLSTATE {error.sqlstate}); its log says why, and a value of hundreds of megabytes is"
+        " often the reason",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _other(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return DatabaseError(
+        f"the server refused the statement (SQLSTATE {error.sqlstate}); see its log", sqlstate=error.sqlstate
     )
 
 
 def _connection_lost(error: asyncpg.PostgresError) -> MemoryGuildError:
     return ServerUnreachableError(
-        f"the server ended the connection (SQLSTATE {error.sqlstate}); what the transaction did is undone, run it again"
+        f"the server ended the connection (SQLSTATE {error.sqlstate}); the transaction was rolled back, run it again"
     )
+
+
+def _login_refused(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return AuthenticationError(f"the server refused the login (SQLSTATE {error.sqlstate}); check user and password")
 
 
 def _canceled(error: asyncpg.PostgresError) -> MemoryGuildError:
     return StatementCanceledError(
-        "the server canceled the statement; MEMORY_GUILD_STATEMENT_TIMEOUT_SECONDS sets how long one may take"
+        "the server canceled the statement; MEMORY_GUILD_STATEMENT_TIMEOUT_SECONDS sets how long one may take",
+        sqlstate=error.sqlstate,
+    )
+
+
+def _transaction_timeout(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return StatementCanceledError(
+        "the transaction took longer than transaction_timeout, so the server ended it; make scopes shorter",
+        sqlstate=error.sqlstate,
     )
 
 
 def _identity_change(error: asyncpg.PostgresError) -> MemoryGuildError:
     return IdentityError(
-        "a memory never changes its id or tenant; store a new one",
+        "the id and the tenant of a memory cannot be changed; store a new memory instead",
         constraint=error.constraint_name,
         table=error.table_name,
         sqlstate=error.sqlstate,
@@ -264,8 +405,9 @@ def _permission_denied(error: asyncpg.PostgresError) -> MemoryGuildError:
             grant=grant,
         )
     return PermissionDeniedError(
-        "the role may not do this (SQLSTATE 42501): inside a tenant scope the database gives the ids, leave them out,"
-        " and the shared catalogues are read only; `memory-guild doctor` lists missing grants"
+        "the role may not do this (SQLSTATE 42501): inside a tenant scope the database chooses the ids, so leave them"
+        " out, and the shared catalogues are read-only; `memory-guild doctor` lists missing grants",
+        sqlstate=error.sqlstate,
     )
 
 
@@ -290,7 +432,7 @@ def _lacking_grant(kind: str, name: str, query: str) -> str:
 
 def _scope_aborted(error: asyncpg.PostgresError) -> MemoryGuildError:
     return ScopeAbortedError(
-        "an earlier statement of this transaction has failed, and its error was caught; let it end the scope, or put"
+        "an earlier statement of this transaction failed, and its error was caught; let the error end the scope, or put"
         " what may fail into a nested scope"
     )
 
@@ -304,7 +446,9 @@ def _scope_idle(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 def _transaction_conflict(error: asyncpg.PostgresError) -> MemoryGuildError:
     return TransactionConflictError(
-        f"other transactions were in the way (SQLSTATE {error.sqlstate}), and this one is undone; run the scope again"
+        f"there was a conflict with other transactions (SQLSTATE {error.sqlstate}), and this one was rolled back; run"
+        " the scope again",
+        sqlstate=error.sqlstate,
     )
 
 
@@ -313,7 +457,7 @@ def _role_missing(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 
 def _other_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
-    return TenantMismatchError("the row names another tenant than the scope's; leave tenant_id out, or open that scope")
+    return TenantMismatchError("the row names another tenant than the scope; leave tenant_id out, or open that scope")
 
 
 def _not_opened(error: asyncpg.PostgresError) -> MemoryGuildError:
@@ -325,37 +469,67 @@ def _no_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 
 _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
-    "23505": _unique_violation,
-    "23514": _check_violation,
+    "22000": _bad_argument,
+    "23001": _identity_change,
     "23502": _not_null_violation,
     "23503": _foreign_key_violation,
-    "23001": _identity_change,
-    "23P01": _other_constraint,
-    "22000": _bad_argument,
-    "22001": _bad_value,
-    "22003": _bad_value,
-    "22007": _bad_value,
-    "22008": _bad_value,
-    "22021": _bad_value,
-    "22P02": _bad_value,
-    "22P05": _bad_value,
-    "08000": _connection_lost,
-    "08003": _connection_lost,
-    "08006": _connection_lost,
+    "23505": _unique_violation,
+    "23514": _check_violation,
+    READ_ONLY: _read_only,
     "25P02": _scope_aborted,
     "25P03": _scope_idle,
-    "40001": _transaction_conflict,
-    "40P01": _transaction_conflict,
-    "42501": _permission_denied,
-    "57014": _canceled,
-    "57P01": _connection_lost,
-    "57P02": _connection_lost,
-    "57P03": _connection_lost,
+    "25P04": _transaction_timeout,
+    "26000": _foreign_prepared_statement,
+    INSUFFICIENT_PRIVILEGE: _permission_denied,
+    "42703": _undefined_object,  # column
+    "42704": _undefined_object,  # type, role, index and so on
+    "42883": _undefined_object,  # function or operator
+    "42P01": _undefined_object,  # table
+    "42P05": _foreign_prepared_statement,
+    "3F000": _undefined_object,  # schema
+    LOCK_NOT_AVAILABLE: _lock_not_available,
+    QUERY_CANCELED: _canceled,
     "MG001": _role_missing,
     "MG002": _other_tenant,
     "MG003": _no_tenant,
     "MG004": _not_opened,
 }
+
+_BY_CLASS: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
+    "08": _connection_lost,
+    "0A": _wrong_statement,  # not supported
+    "0B": _transaction_state,  # cannot begin a transaction
+    "21": _wrong_statement,  # a subquery returned several rows
+    "22": _bad_value,
+    "23": _other_constraint,
+    "24": _wrong_statement,  # a cursor's state
+    "25": _transaction_state,
+    "26": _wrong_statement,
+    "28": _login_refused,
+    "2D": _transaction_state,  # cannot end a transaction
+    "34": _wrong_statement,  # a cursor's name
+    "3B": _transaction_state,  # a savepoint's name
+    "3D": _wrong_statement,  # a database's name
+    "3F": _wrong_statement,
+    "40": _transaction_conflict,
+    "42": _wrong_statement,
+    "44": _other_constraint,  # WITH CHECK OPTION of a view
+    "53": _insufficient_resources,
+    "54": _too_large,
+    "57": _connection_lost,  # an operator, or the server's end
+    "58": _internal,
+    "F0": _internal,
+    "XX": _internal,
+}
+"""The classes of PostgreSQL's documentation, appendix A, that an application can meet."""
+
+
+def _check_statement(statement: str) -> None:
+    """Refuse what the driver cannot encode: it notices too late, and its connection is of no use afterwards."""
+    try:
+        statement.encode()
+    except UnicodeEncodeError:
+        raise DataError("statement", "contains a lone surrogate; decode the text correctly first") from None
 
 
 class TranslatingClient(AsyncpgDBClient):
@@ -366,6 +540,9 @@ class TranslatingClient(AsyncpgDBClient):
     async def _translate_exceptions(
         self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
     ) -> Any:
+        if args and isinstance(args[0], str) and not args[0].isascii():
+            _check_statement(args[0])
+
         async def translated(client: AsyncpgDBClient, *args: Any, **kwargs: Any) -> Any:
             with translated_errors():
                 return await func(client, *args, **kwargs)

@@ -18,7 +18,7 @@ from memory_guild.database.opening import Opening
 from memory_guild.database.session import Session, Turn, abandoning
 from memory_guild.database.sqlstate import TranslatingClient, translated_errors
 from memory_guild.database.tortoise import driver_connection
-from memory_guild.errors import ScopeAbortedError, ScopeClosedError, SealError
+from memory_guild.errors import ReadOnlyError, ScopeAbortedError, ScopeClosedError, SealError
 
 _innermost: ContextVar[ScopeTransaction | None] = ContextVar("memory_guild_transaction", default=None)
 """The task's transaction. Tortoise knows it too, and takes longer to say so."""
@@ -105,6 +105,15 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
     def _connection(self, lent: Any) -> None:
         self._lent = lent
 
+    async def close(self) -> None:
+        """Close the pool: Tortoise asks the task's connection, which may be that of a suspended generator.
+
+        Nobody will end its scope any more, so it is rolled back with its connection.
+        """
+        self.closed = True
+        self.session.abandon()
+        await self.pool.close()
+
     def require_open(self) -> None:
         """Raise if the transaction has ended, or the server has ended it."""
         if self.closed:
@@ -134,7 +143,7 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         return current if current is not None and ancestor is self and not current.closed else self
 
     def end_nested(self) -> None:
-        """End the savepoints inside this one that nobody will end; what they did is undone with this one."""
+        """End the savepoints inside this one that nobody will end; what they did is rolled back with this one."""
         nested = self.innermost()
         while nested is not self:
             nested.closed = True
@@ -247,6 +256,8 @@ class ScopeTransactionContext(TransactionContext):
                         await session.roll_back()
         finally:
             self.transaction.closed = True
+            if isinstance(exc_val, ReadOnlyError):
+                await self._pool.expire_connections()
             try:
                 await self._give_back(self.transaction._lent)
             finally:
@@ -315,8 +326,9 @@ class SavepointContext(TransactionContext):
 
     async def _keep(self, name: str) -> None:
         try:
-            await self.transaction.session.control(f"RELEASE {name}")
-        except asyncpg.InFailedSQLTransactionError:
+            with translated_errors():
+                await self.transaction.session.control(f"RELEASE {name}")
+        except ScopeAbortedError:
             await self._undo(name)
             raise ScopeAbortedError(
                 "a statement of the nested scope had failed, so the nested scope was rolled back; let the error end it"

@@ -167,12 +167,7 @@ def _checked_key(
 ) -> EdgeKey:
     source_id, target_id = memory_id_of("source", source), memory_id_of("target", target)
     if source_id == target_id:
-        raise SelfReferenceError(
-            field,
-            "must not be the source; an edge connects two memories",
-            constraint="no_self_reference",
-            table="memory_relationships",
-        )
+        raise SelfReferenceError(field)
     return source_id, target_id, _checked_type(relationship_type)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from memory_guild.errors import InvalidInputError
 from memory_guild.models import MemoryRecord
+from memory_guild.moments import DistantMoment, microseconds_of, moment_at
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_FROM_1970_TO_2000 = 946_684_800_000_000  # microseconds: cursors count from 1970
 _TIME_BYTES = 8
+_DISTANT_BYTES = 9  # outside the years 1 to 9999: counted from 1970, the last of them do not fit in eight bytes
 _ID_BYTES = 16
 
 
@@ -37,8 +38,8 @@ def cursor_after(memory: MemoryRecord) -> str:
     """The cursor for what follows a memory: the microseconds of its time, if it has one, and its id, in base64."""
     moment = b""
     if memory.created_at is not None:
-        # The driver returns infinity as datetime.max, without a time zone.
-        moment = ((memory.created_at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND).to_bytes(_TIME_BYTES, signed=True)
+        size = _DISTANT_BYTES if isinstance(memory.created_at, DistantMoment) else _TIME_BYTES
+        moment = (microseconds_of(memory.created_at) + _FROM_1970_TO_2000).to_bytes(size, signed=True)
     return base64.urlsafe_b64encode(moment + memory.memory_id.bytes).decode()
 
 
@@ -53,8 +54,8 @@ def read_cursor(cursor: str) -> Position:
         moment, memory_id = position[:-_ID_BYTES], UUID(bytes=position[-_ID_BYTES:])
         if not moment:
             return Position(None, memory_id)
-        if len(moment) != _TIME_BYTES:
+        if len(moment) not in (_TIME_BYTES, _DISTANT_BYTES):
             raise ValueError
-        return Position(_EPOCH + int.from_bytes(moment, signed=True) * _MICROSECOND, memory_id)
+        return Position(moment_at(int.from_bytes(moment, signed=True) - _FROM_1970_TO_2000), memory_id)
     except (TypeError, ValueError, OverflowError, binascii.Error):
         raise InvalidInputError("cursor", "is not a cursor; pass the next_cursor of a page, or leave it out") from None

@@ -22,6 +22,7 @@ from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
 from memory_guild.memories.conditions import ConditionArguments
 from memory_guild.memories.cursors import BEGINNING, Position
+from memory_guild.moments import DistantMoment
 
 _WALK = Statement("memories/walk_newest_memories", planned_for_values=True)
 _WALK_INDEXED = Statement("memories/walk_newest_memories", planned_for_values=True, along_an_index=True)
@@ -104,6 +105,8 @@ def all_newest(conditions: ConditionArguments) -> AsyncIterator[list[asyncpg.Rec
 
 
 async def _walk_or_sort(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
+    if isinstance(after.created_at, DistantMoment):  # PostgreSQL may not have the moment some hours before it
+        return await _SORT.fetch(*conditions, *after, number)
     windows = known_windows.setdefault(current_scope().transaction.pool, Memo())
     question = _Question(conditions, after == BEGINNING, number)
     known = windows.recall(question)

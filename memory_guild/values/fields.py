@@ -17,6 +17,7 @@ from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.migrations.constraints import CheckConstraint
 
 from memory_guild.errors import CheckError, InvalidInputError
+from memory_guild.moments import DistantMoment
 from memory_guild.settings import content_max_bytes
 from memory_guild.types import CHOICE_MAX_LENGTH
 from memory_guild.values.checks import (
@@ -168,6 +169,10 @@ class TimestampField(fields.DatetimeField[datetime | None]):
 
     def to_db_value(self, value: Any, instance: _Owner) -> Any:
         """The checked point in time."""
+        # Without an instance it is a queryset's update(); with a model's class, a condition.
+        is_new = instance is None or (isinstance(instance, Model) and not instance._saved_in_db)
+        if is_new and isinstance(value, DistantMoment):
+            raise InvalidInputError(self.model_field_name, "is outside the years 1 to 9999; choose another moment")
         return self.to_python_value(value)
 
 

@@ -56,7 +56,7 @@ def refusal(column: str) -> Refusal:
 IDENTITY = Refusal(
     IdentityError,
     "23001",
-    "a memory never changes its id or tenant; store a new one",
+    "the id and the tenant of a memory cannot be changed; store a new memory instead",
     constraint="memory_guild_identity_guard",
 )
 

@@ -43,8 +43,7 @@ KEYS: dict[type[StrictModel], tuple[list[str], Refusal]] = {
         Refusal(
             DuplicateMemoryError,
             "23505",
-            "this agent of this tenant has a memory with this content_hash already;"
-            " read it instead of storing it again",
+            "this agent already has a memory with this content_hash; read that one instead of storing it again",
             "unique_content_hash",
         ),
     ),
@@ -53,7 +52,7 @@ KEYS: dict[type[StrictModel], tuple[list[str], Refusal]] = {
         Refusal(
             DuplicateEmbeddingError,
             "23505",
-            "this memory has an embedding by this model already; update its vector_id instead",
+            "this memory already has an embedding by this model; update its vector_id instead",
             "unique_memory_embedding",
         ),
     ),
@@ -62,7 +61,7 @@ KEYS: dict[type[StrictModel], tuple[list[str], Refusal]] = {
         Refusal(
             DuplicateRelationshipError,
             "23505",
-            "there is an edge of this type from this source to this target already; update it instead",
+            "the two memories already have an edge of this type in this direction; update that one instead",
             "unique_relationship",
         ),
     ),
@@ -71,7 +70,7 @@ KEYS: dict[type[StrictModel], tuple[list[str], Refusal]] = {
         Refusal(
             DuplicateNameError,
             "23505",
-            "there is a data source of this name already; choose another",
+            "a data source with this name exists; choose another name",
             "data_sources_source_name_key",
         ),
     ),
@@ -80,7 +79,7 @@ KEYS: dict[type[StrictModel], tuple[list[str], Refusal]] = {
         Refusal(
             DuplicateNameError,
             "23505",
-            "there is an access policy of this name already; choose another",
+            "an access policy with this name exists; choose another name",
             "memory_access_policies_policy_name_key",
         ),
     ),
@@ -162,9 +161,7 @@ async def test_forgotten_memory_still_holds_its_key() -> None:
 @pytest.mark.parametrize("model", MODELS)
 async def test_same_primary_key_is_refused(model: type[StrictModel], write: Write) -> None:
     stored = await model.create(**await valid_row(model))
-    expected = Refusal(
-        DuplicateError, "23505", "a row with the same unique key is there already", f"{model._meta.db_table}_pkey"
-    )
+    expected = Refusal(DuplicateError, "23505", "a row with the same unique key exists", f"{model._meta.db_table}_pkey")
 
     await assert_refused(write, model, {**await valid_row(model), model._meta.pk_attr: stored.pk}, expected)
 

@@ -3,7 +3,11 @@ UPDATE memory_records
 SET
     is_deleted = true,
     deleted_at = statement_timestamp(),
-    updated_at = GREATEST(statement_timestamp(), updated_at + interval '1 microsecond')
+    updated_at = CASE
+        -- At the end of time no later version would be left: versions begin anew.
+        WHEN updated_at >= '9999-12-31 00:00:00+00' THEN statement_timestamp()
+        ELSE GREATEST(statement_timestamp(), updated_at + interval '1 microsecond')
+    END
 WHERE
     memory_id IN (
         -- Locked in the order of their ids: calls that overlap wait for each other instead of deadlocking.

@@ -20,13 +20,18 @@ stored AS (
         -- The time of the statement, not of the transaction: what one scope stores keeps its order.
         statement_timestamp(),
         -- Later than the forgotten version; a new memory has the same created_at and updated_at.
-        GREATEST(statement_timestamp(), (SELECT updated_at + interval '1 microsecond' FROM present))
+        -- At the end of time no later version would be left: versions begin anew.
+        GREATEST(
+            statement_timestamp(),
+            (SELECT updated_at + interval '1 microsecond' FROM present WHERE updated_at < '9999-12-31 00:00:00+00')
+        )
     WHERE NOT EXISTS (SELECT FROM present WHERE is_deleted IS NOT TRUE OR content_text <> $4 OR NOT $7::boolean)
     ON CONFLICT (agent_id, tenant_id, content_hash) DO UPDATE
     SET is_deleted = false, deleted_at = NULL, updated_at = EXCLUDED.updated_at
     WHERE
         $7 AND memory_records.is_deleted AND memory_records.content_text = EXCLUDED.content_text
-        AND EXCLUDED.updated_at > COALESCE(memory_records.updated_at, '-infinity')
+        AND (EXCLUDED.updated_at > COALESCE(memory_records.updated_at, '-infinity')
+            OR memory_records.updated_at >= '9999-12-31 00:00:00+00')
     RETURNING *
 )
 

@@ -8,7 +8,11 @@ SET
     source_type = COALESCE($4::varchar, source_type),
     metadata = COALESCE($5::jsonb, metadata),
     -- Always later than before, so that no two versions are equal.
-    updated_at = GREATEST(statement_timestamp(), updated_at + interval '1 microsecond')
+    updated_at = CASE
+        -- At the end of time no later version would be left: versions begin anew.
+        WHEN updated_at >= '9999-12-31 00:00:00+00' THEN statement_timestamp()
+        ELSE GREATEST(statement_timestamp(), updated_at + interval '1 microsecond')
+    END
 WHERE
     memory_id = $1::uuid AND is_deleted IS NOT TRUE
     AND ($6::timestamptz IS NULL OR updated_at = $6)
