@@ -133,6 +133,10 @@ class GuildClient(TranslatingClient):
         try:
             with translated_errors():
                 yield connection
+        except ProgrammingError:
+            if not connection.is_closed():
+                raise
+            raise connection_lost() from None
         finally:
             with suppress(*DRIVER_ERRORS, OSError):  # it is lost, or will be
                 await connection.close()
@@ -274,7 +278,8 @@ class GuildTransactionContext(TransactionContextPooled):
             try:
                 await self._give_back()
             finally:
-                with suppress(ValueError):  # an abandoned generator ends in another task, whose connection stays
+                # An abandoned generator ends in another task, whose connection stays, or after connect() has ended.
+                with suppress(ValueError, RuntimeError):
                     get_connections().reset(self.token)
 
     async def _give_back(self) -> None:

@@ -268,6 +268,18 @@ def _bad_value(error: asyncpg.PostgresError) -> MemoryGuildError:
     )
 
 
+def _wrong_value(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return DataError(error.column_name or "value", _condition(error), sqlstate=error.sqlstate)
+
+
+def _condition(error: asyncpg.PostgresError) -> str:
+    """What PostgreSQL calls the SQLSTATE, such as "division by zero": unlike its messages, that quotes nothing."""
+    words = re.findall(
+        r"[A-Z]+(?![a-z])|[A-Z][a-z]+", type(error).__name__.removeprefix("Postgres").removesuffix("Error")
+    )
+    return f"{' '.join(words).lower()} (SQLSTATE {error.sqlstate})"
+
+
 def _bad_argument(error: asyncpg.PostgresError) -> MemoryGuildError:
     # Raised by asyncpg itself, before anything is sent: it names the argument's number, and quotes its value.
     argument = re.search(r"\$\d+", str(error))
@@ -288,8 +300,7 @@ def _wrong_statement(error: asyncpg.PostgresError) -> MemoryGuildError:
     position = getattr(error, "position", None)
     place = f" at character {position}" if position else ""
     return ProgrammingError(
-        f"the server cannot run this statement (SQLSTATE {error.sqlstate}{place}); see the codes of PostgreSQL's"
-        " documentation, appendix A",
+        f"the server cannot run this statement: {_condition(error)}{place}",
         sqlstate=error.sqlstate,
     )
 
@@ -313,8 +324,7 @@ def _foreign_prepared_statement(error: asyncpg.PostgresError) -> MemoryGuildErro
 
 def _transaction_state(error: asyncpg.PostgresError) -> MemoryGuildError:
     return TransactionStateError(
-        f"the statement is not possible in this state of the transaction (SQLSTATE {error.sqlstate}); some statements"
-        " need a transaction, some refuse one",
+        f"the statement is not possible in this state of the transaction: {_condition(error)}",
         sqlstate=error.sqlstate,
     )
 
@@ -342,15 +352,15 @@ def _insufficient_resources(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 def _internal(error: asyncpg.PostgresError) -> MemoryGuildError:
     return InternalError(
-        f"the server failed (SQLSTATE {error.sqlstate}); its log says why, and a value of hundreds of megabytes is"
-        " often the reason",
+        f"the server failed: {_condition(error)}; its log says why, and a value of hundreds of megabytes may be the"
+        " reason",
         sqlstate=error.sqlstate,
     )
 
 
 def _other(error: asyncpg.PostgresError) -> MemoryGuildError:
     return DatabaseError(
-        f"the server refused the statement (SQLSTATE {error.sqlstate}); see its log", sqlstate=error.sqlstate
+        f"the server refused the statement: {_condition(error)}; its log says why", sqlstate=error.sqlstate
     )
 
 
@@ -470,6 +480,13 @@ def _no_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "22000": _bad_argument,
+    "22001": _bad_value,  # too long
+    "22003": _bad_value,  # a number
+    "22007": _bad_value,  # a date or time
+    "22008": _bad_value,
+    "22021": _bad_value,  # characters
+    "22P02": _bad_value,  # text
+    "22P05": _bad_value,
     "23001": _identity_change,
     "23502": _not_null_violation,
     "23503": _foreign_key_violation,
@@ -500,7 +517,7 @@ _BY_CLASS: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "0A": _wrong_statement,  # not supported
     "0B": _transaction_state,  # cannot begin a transaction
     "21": _wrong_statement,  # a subquery returned several rows
-    "22": _bad_value,
+    "22": _wrong_value,
     "23": _other_constraint,
     "24": _wrong_statement,  # a cursor's state
     "25": _transaction_state,

@@ -19,6 +19,9 @@ _INCLUDE = "FROM include."
 def statement(name: str) -> str:
     """The text of a statement; that of ``graph/traverse_memories`` is in ``graph/sql/traverse_memories.sql``.
 
+    A statement names the columns of its rows: ``SELECT *`` of a table would return another type once a later version
+    adds a column, and PostgreSQL refuses a prepared statement whose type changes.
+
     ``FROM include.NAME AS alias`` selects from another statement of the package: its text is put there as a subquery.
     """
     package, _, file = name.partition("/")

@@ -110,8 +110,15 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
 
         Nobody will end its scope any more, so it is rolled back with its connection.
         """
-        self.closed = True
         self.session.abandon()
+        self.closed = True
+        parent = self._parent
+        while isinstance(
+            parent, ScopeTransaction
+        ):  # the blocks of those around end too, and must not wait for this one
+            parent.closed = True
+            parent._lock.release()
+            parent = parent._parent
         await self.pool.close()
 
     def require_open(self) -> None:

@@ -54,8 +54,9 @@ def read_cursor(cursor: str) -> Position:
         moment, memory_id = position[:-_ID_BYTES], UUID(bytes=position[-_ID_BYTES:])
         if not moment:
             return Position(None, memory_id)
-        if len(moment) not in (_TIME_BYTES, _DISTANT_BYTES):
+        created_at = moment_at(int.from_bytes(moment, signed=True) - _FROM_1970_TO_2000)
+        if len(moment) != (_DISTANT_BYTES if isinstance(created_at, DistantMoment) else _TIME_BYTES):
             raise ValueError
-        return Position(moment_at(int.from_bytes(moment, signed=True) - _FROM_1970_TO_2000), memory_id)
+        return Position(created_at, memory_id)
     except (TypeError, ValueError, OverflowError, binascii.Error):
         raise InvalidInputError("cursor", "is not a cursor; pass the next_cursor of a page, or leave it out") from None

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
 import asyncpg
 
 from memory_guild.database.sqlstate import (
+    DRIVER_ERRORS,
     INSUFFICIENT_PRIVILEGE,
     LOCK_NOT_AVAILABLE,
     READ_ONLY,
@@ -181,7 +182,13 @@ async def _rolled_back(connection: Connection) -> AsyncIterator[None]:
     finally:
         if not connection.is_closed():
             # Shielded: the task may be cancelled again while asyncpg still sends the first cancellation to the server.
-            await asyncio.shield(connection.execute(_UNDO_SAVEPOINT if nested else "ROLLBACK"))
+            await asyncio.shield(_undo(connection, _UNDO_SAVEPOINT if nested else "ROLLBACK"))
+
+
+async def _undo(connection: Connection, statement: str) -> None:
+    """Roll back; the server does so itself where the connection is lost, and the error that ended the block says so."""
+    with suppress(*DRIVER_ERRORS):
+        await connection.execute(statement)
 
 
 async def _both_catalogs(connection: Connection, schema: str, additions: Sequence[str]) -> tuple[Catalog, Catalog]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
 
 import asyncpg
 import pytest
 from tortoise.exceptions import IntegrityError, OperationalError, TransactionManagementError
 from tortoise.transactions import in_transaction
 
-from memory_guild import DataSource, errors, find, tenant_scope
+from memory_guild import errors, find, tenant_scope
 from memory_guild.database.engine import client
 from memory_guild.database.sqlstate import translate
 from memory_guild.errors import (
@@ -235,53 +233,6 @@ def test_messages_are_for_people() -> None:
             text = str(translate(kind("")))
             for stiff in ("is there already", "is undone", "what the transaction did"):
                 assert stiff not in text
-
-
-async def test_a_killed_backend_is_a_server_that_cannot_be_reached(
-    shared_database: str, superuser: asyncpg.Connection[asyncpg.Record]
-) -> None:
-    async def kill_all() -> None:
-        await superuser.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
-
-    async def outside() -> Any:
-        await DataSource.all()
-        await kill_all()
-        await DataSource.all()
-
-    async def in_one() -> Any:
-        async with in_transaction():
-            await DataSource.all()
-            await kill_all()
-            await DataSource.all()
-
-    async def begins() -> Any:
-        await DataSource.all()
-        await kill_all()
-        async with in_transaction():
-            await DataSource.all()
-
-    async def in_nested() -> Any:
-        async with in_transaction(), in_transaction():
-            await kill_all()
-            await DataSource.all()
-
-    async def ends() -> Any:
-        async with in_transaction():
-            await DataSource.all()
-            await kill_all()
-
-    for work in (outside, in_one, begins, in_nested, ends):
-        for _ in range(5):
-            with suppress(ServerUnreachableError):
-                await work()
-    for _ in range(3):
-        with suppress(ServerUnreachableError):
-            await DataSource.all()
-    assert await DataSource.all() == []
-    assert client().connection_name == "default"
 
 
 def test_every_error_says_what_it_is() -> None:

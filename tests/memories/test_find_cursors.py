@@ -127,13 +127,14 @@ async def test_a_cursor_is_a_place_which_other_conditions_may_go_on_from(past: C
 
 
 async def test_memories_of_the_end_of_all_times(past: Connection) -> None:
-    """The driver stores the last moment that Python knows as infinity, and reads that without a time zone."""
+    """Infinity reads as the last moment that Python knows, which is another one."""
     await store_aged(past, ["always", "also"], "'infinity'")
     await store_aged(past, ["never"], "'-infinity'")
     await store_ages(past, AGES)
-    expected = await expected_order(past)
     async with tenant_scope("acme"):
         await MemoryRecord.filter(content_text="also").update(created_at=datetime.max.replace(tzinfo=UTC))
+    expected = await expected_order(past)
+    async with tenant_scope("acme"):
         pages = await pages_of(1)
 
     assert [memory_id for page in pages for memory_id in ids_of(page)] == expected

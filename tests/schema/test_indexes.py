@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from memory_guild.errors import (
+    DatabaseError,
     InvalidInputError,
     MigrationsPendingError,
     PermissionDeniedError,
@@ -179,11 +180,12 @@ async def test_a_database_without_the_tables(empty_database_url: str) -> None:
         await indexes.create(empty_database_url)
 
 
-async def test_an_error_that_nobody_translates_is_the_servers_own(database_url: str, connection: Connection) -> None:
+async def test_an_error_of_which_nothing_is_known_has_its_sqlstate(database_url: str, connection: Connection) -> None:
     await connection.execute(
         "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$;"
         "CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION refuse()"
     )
 
-    with pytest.raises(asyncpg.RaiseError, match="not today"):
+    with pytest.raises(DatabaseError) as caught:
         await indexes.create(database_url)
+    assert (type(caught.value), caught.value.sqlstate) == (DatabaseError, "P0001")

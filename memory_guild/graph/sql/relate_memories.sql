@@ -3,7 +3,7 @@
 -- statement again: it then sees what the other one did.
 WITH present AS (
     SELECT *
-    FROM memory_relationships
+    FROM include.edges AS memory_relationships
     WHERE source_memory_id = $1::uuid AND target_memory_id = $2::uuid AND relationship_type = $3::varchar
 ),
 
@@ -12,7 +12,7 @@ stored AS (
     SELECT $1, $2, $3, $4::float8
     WHERE NOT EXISTS (SELECT FROM present)
     ON CONFLICT (source_memory_id, target_memory_id, relationship_type) DO NOTHING
-    RETURNING *
+    RETURNING relationship_id, source_memory_id, target_memory_id, relationship_type, confidence_score, created_at
 ),
 
 raised AS (
@@ -21,7 +21,7 @@ raised AS (
     WHERE
         relationship_id = (SELECT relationship_id FROM present)
         AND $5::boolean AND $4 > COALESCE(confidence_score, -1)
-    RETURNING *
+    RETURNING relationship_id, source_memory_id, target_memory_id, relationship_type, confidence_score, created_at
 )
 
 SELECT true AS created, * FROM stored

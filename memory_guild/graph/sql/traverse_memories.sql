@@ -113,7 +113,23 @@ WITH RECURSIVE level (depth, memory_ids, parent_ids, confidences, memories, seen
         AND (following.memory_ids IS NOT NULL OR following.is_cut)
 )
 
-SELECT level.depth AS step_depth, level.is_cut, step.*
+SELECT
+    level.depth AS step_depth,
+    level.is_cut,
+    step.step_memory_id,
+    step.step_parent_id,
+    step.step_confidence,
+    step.memory_id,
+    step.agent_id,
+    step.tenant_id,
+    step.source_type,
+    step.content_text,
+    step.content_hash,
+    step.metadata,
+    step.created_at,
+    step.updated_at,
+    step.is_deleted,
+    step.deleted_at
 FROM level
 LEFT JOIN LATERAL unnest(level.memory_ids, level.parent_ids, level.confidences, level.memories)
     AS step (step_memory_id, step_parent_id, step_confidence) ON true;

@@ -1,2 +1,2 @@
 -- The memories $1, whether they are forgotten or not.
-SELECT * FROM memory_records WHERE memory_id = ANY ($1::uuid[]);
+SELECT * FROM include.memories AS memory_records WHERE memory_id = ANY ($1::uuid[]);

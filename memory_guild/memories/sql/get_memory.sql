@@ -1,2 +1,2 @@
 -- The memory $1, whether it is forgotten or not.
-SELECT * FROM memory_records WHERE memory_id = $1;
+SELECT * FROM include.memories AS memory_records WHERE memory_id = $1;

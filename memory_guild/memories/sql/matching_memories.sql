@@ -1,7 +1,7 @@
 -- The memories of tenant $1 that match the conditions $2 to $9. Other statements include this one as a subquery, which
 -- the planner merges into them: their plans are those of one statement.
 SELECT *
-FROM memory_records
+FROM include.memories AS memory_records
 WHERE
     tenant_id = $1::varchar
     AND ($2::varchar IS NULL OR agent_id = $2)

@@ -3,7 +3,7 @@
 -- forgot or deleted the text after this statement began; run it again, and it sees what is stored now.
 WITH present AS (
     SELECT *
-    FROM memory_records
+    FROM include.memories AS memory_records
     WHERE agent_id = $1::varchar AND tenant_id = $2::varchar AND content_hash = $5::varchar
 ),
 
@@ -32,7 +32,18 @@ stored AS (
         $7 AND memory_records.is_deleted AND memory_records.content_text = EXCLUDED.content_text
         AND (EXCLUDED.updated_at > COALESCE(memory_records.updated_at, '-infinity')
             OR memory_records.updated_at >= '9999-12-31 00:00:00+00')
-    RETURNING *
+    RETURNING
+        memory_id,
+        agent_id,
+        tenant_id,
+        source_type,
+        content_text,
+        content_hash,
+        metadata,
+        created_at,
+        updated_at,
+        is_deleted,
+        deleted_at
 )
 
 SELECT CASE WHEN created_at = updated_at THEN 'created' ELSE 'restored' END AS outcome, true AS same_text, * FROM stored

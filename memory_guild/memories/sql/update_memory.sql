@@ -16,4 +16,15 @@ SET
 WHERE
     memory_id = $1::uuid AND is_deleted IS NOT TRUE
     AND ($6::timestamptz IS NULL OR updated_at = $6)
-RETURNING *;
+RETURNING
+    memory_id,
+    agent_id,
+    tenant_id,
+    source_type,
+    content_text,
+    content_hash,
+    metadata,
+    created_at,
+    updated_at,
+    is_deleted,
+    deleted_at;
