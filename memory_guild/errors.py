@@ -81,8 +81,8 @@ class InvalidQueryError(
     It is also each of the classes that Tortoise has for this, so code written for Tortoise keeps working.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("query", reason)
+    def __init__(self, reason: str, *, field: str = "query") -> None:
+        super().__init__(field, reason)
 
 
 class UnreadableFileError(MemoryGuildError):

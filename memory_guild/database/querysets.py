@@ -258,7 +258,7 @@ class CheckedQuerySet(_Checked, QuerySet[_Model]):
 
 def _checked_number(field: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
-        raise InvalidInputError(field, f"must be a whole number from 0 to {_MOST:,}")
+        raise InvalidQueryError(f"must be a whole number from 0 to {_MOST:,}", field=field)
     return value
 
 

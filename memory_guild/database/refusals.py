@@ -76,9 +76,7 @@ def _not_about_arguments(error: BaseORMException) -> MemoryGuildError | None:
                 f"several rows of {_name_of(error.model)} match; narrow the conditions, or use first()"
             )
         case NoValuesFetched():
-            return NotFetchedError(
-                "the relation was not fetched; await it, or use fetch_related() or prefetch_related()"
-            )
+            return NotFetchedError("the relation was not fetched; await it, or use relations= or prefetch_related()")
         case IntegrityError():
             return ConstraintError(str(error))
         case TransactionManagementError():

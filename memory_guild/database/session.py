@@ -43,7 +43,7 @@ $$; """
 
 
 class PooledConnection(asyncpg.Connection):
-    """A connection that reads every moment, and knows how it was reset and how a sealed database's next scope is opened.
+    """A connection that reads every moment, and knows what was reset, and how a sealed database's next scope is opened.
 
     Attributes:
         challenge: What the next opening has to answer; None if the session has to be asked first.
