@@ -139,18 +139,21 @@ class ReadOnlyError(DatabaseError):
     The pool then connects anew, so another attempt reaches the server that takes writes.
     """
 
+    http_status = 503
     retryable = True
 
 
 class LockNotAvailableError(DatabaseError):
     """Somebody else holds a lock for longer than ``lock_timeout``, or it was not to be waited for (SQLSTATE 55P03)."""
 
+    http_status = 503
     retryable = True
 
 
 class InsufficientResourcesError(DatabaseError):
     """The server has no disk space, memory or connection left (SQLSTATE class 53); it wrote nothing."""
 
+    http_status = 503
     retryable = True
 
 
@@ -265,6 +268,8 @@ class NotFoundError(MemoryGuildError, DoesNotExist, ObjectDoesNotExistError):  #
     It is also ``tortoise.exceptions.DoesNotExist``, which a queryset's ``get`` raises.
     """
 
+    http_status = 404
+
     def __init__(self, message: str) -> None:
         Exception.__init__(self, message)
         self.model = None
@@ -275,6 +280,8 @@ class NotFoundError(MemoryGuildError, DoesNotExist, ObjectDoesNotExistError):  #
 
 class SeveralFoundError(MemoryGuildError, MultipleObjectsReturned):
     """The ``get`` of a queryset matches several rows."""
+
+    http_status = 409
 
     def __init__(self, message: str) -> None:
         Exception.__init__(self, message)
@@ -293,8 +300,6 @@ class MemoryNotFoundError(NotFoundError):
     Attributes:
         memory_ids: The ids that were not found.
     """
-
-    http_status = 404
 
     def __init__(self, *memory_ids: UUID) -> None:
         named = ", ".join(str(memory_id) for memory_id in memory_ids[:3])
@@ -432,9 +437,8 @@ class StatementCanceledError(DatabaseError, TimeoutError):
 class TransactionConflictError(DatabaseError):
     """A deadlock or another conflict with other transactions (SQLSTATE class 40); run the scope again."""
 
-    retryable = True
-
     http_status = 503
+    retryable = True
 
 
 class EmbeddedServerError(MemoryGuildError):
@@ -544,11 +548,11 @@ class PermissionDeniedError(DatabaseError):
         grant: The statement that would allow it, where a table of the application's own lacks a grant; else None.
     """
 
+    http_status = 403
+
     def __init__(self, message: str, *, grant: str | None = None, sqlstate: str | None = None) -> None:
         super().__init__(message, sqlstate=sqlstate)
         self.grant = grant
-
-    http_status = 403
 
 
 class IdentityError(ConstraintError):

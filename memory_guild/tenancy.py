@@ -78,10 +78,10 @@ class _ScopeBlock:
         """Commit, or roll back after an error."""
         if self._transaction is None:
             raise ScopeError("this scope has not begun, so it cannot end; use it with `async with`")
-        if self._transaction.closed:  # ended already, see ScopeTransaction.end_nested()
-            return
         with suppress(ValueError):  # an abandoned generator ends in another task, whose scope stays
             scopes.leave(self._token)
+        if self._transaction.closed:  # ended already, see ScopeTransaction.end_nested() and close()
+            return
         await self._context.__aexit__(exc_type, exc_val, exc_tb)
 
     def _nest(self, outer: Scope) -> SavepointContext:
@@ -92,7 +92,9 @@ class _ScopeBlock:
         return SavepointContext(outer.transaction.innermost())
 
     def _begin(self, ended: Scope | None) -> tuple[GuildClient, Opening, float]:
-        pool = client() if ended is None else ended.transaction.pool
+        pool = client()
+        if ended is not None and isinstance(pool, ScopeTransaction):  # that of the ended scope
+            pool = ended.transaction.pool
         if not isinstance(pool, GuildClient):
             raise ScopeError("a scope cannot begin inside in_transaction(); open the scope first, it is a transaction")
         pool = pool.for_maintenance() if self._role == ADMIN_ROLE else pool.for_agents()

@@ -1,4 +1,4 @@
-"""The table of errors in the docs: every class, its HTTP status, and when it is raised."""
+"""The table of errors in the docs: every class, its HTTP status, whether to retry, and when it is raised."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def tree(error: type[MemoryGuildError], depth: int = 0) -> Iterator[tuple[int, t
 def row(depth: int, error: type[MemoryGuildError]) -> str:
     summary = inspect.cleandoc(error.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
     summary = re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", summary).replace("``", "`").replace("|", "\\|")
-    return f"| {'· ' * depth}`{error.__name__}` | {error.http_status} | {summary} |"
+    retry = "yes" if error.retryable else "no"
+    return f"| {'· ' * depth}`{error.__name__}` | {error.http_status} | {retry} | {summary} |"
 
 
 def test_the_docs_list_every_error() -> None:

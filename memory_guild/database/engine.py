@@ -28,7 +28,7 @@ from memory_guild.database.generating import GuildSchemaGenerator
 from memory_guild.database.opening import Seal
 from memory_guild.database.scope import TenantManager
 from memory_guild.database.seal import read_seal, seal_where_possible
-from memory_guild.database.session import PooledConnection
+from memory_guild.database.session import PooledConnection, close_around
 from memory_guild.database.sqlstate import (
     DRIVER_ERRORS,
     OLDEST_SERVER_VERSION,
@@ -91,7 +91,8 @@ class GuildClient(TranslatingClient):
                 **self._arguments(with_db),
             )
         await self._post_connect()
-        await self._find_seal()
+        with translated_errors():
+            await self._find_seal()
 
     async def _find_seal(self) -> None:
         """Learn whether the database is sealed, and the key where the login may read it."""
@@ -158,11 +159,13 @@ class GuildClient(TranslatingClient):
         with _translated_connecting(server.url):
             connection = await asyncpg.connect(**self._arguments(with_db=True))
         try:
-            await connection.execute(statement("database/embedded_logins"))
-            if self._embedded_login == "agents":
-                self.seal = await seal_where_possible(connection, self.schema)
+            with translated_errors():
+                await connection.execute(statement("database/embedded_logins"))
+                if self._embedded_login == "agents":
+                    self.seal = await seal_where_possible(connection, self.schema)
         finally:
-            await connection.close()
+            with suppress(*DRIVER_ERRORS, OSError):  # it is lost, or will be
+                await connection.close()
         return DatabaseUrl.parse(server.url_of(self._embedded_login))
 
     def _arguments(self, with_db: bool) -> dict[str, Any]:
@@ -223,11 +226,10 @@ class GuildTransaction(TranslatingClient, TransactionWrapper):
 
     async def close(self) -> None:
         """Close the pool, as Tortoise asks the connection of the task: a suspended generator may have left this one."""
-        self.abandon()
         parent = self._parent
         while isinstance(parent, GuildTransaction):
             parent = parent._parent
-        await parent.close()
+        await close_around(parent, self.abandon)
 
     def abandon(self) -> None:
         """Cut the connection, and with it the transaction."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.database.sqlstate import connection_lost, translated_errors
 from memory_guild.database.tortoise import add_codec
@@ -162,6 +163,20 @@ class Session:
         """Cut a connection of which nobody knows what it would do next; the pool opens another."""
         if self.is_alive:
             self.driver.terminate()
+
+
+async def close_around(client: AsyncpgDBClient, abandon: Callable[[], None]) -> None:
+    """Close a client's pool that has lent a connection which nobody will give back.
+
+    Args:
+        client: The client.
+        abandon: Cuts that connection, once the pool knows that it closes: before, it would open another one instead.
+    """
+    closing = asyncio.create_task(client.close())
+    while not closing.done() and client._pool is not None and not client._pool.is_closing():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    abandon()
+    await closing
 
 
 @contextmanager

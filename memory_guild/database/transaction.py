@@ -15,7 +15,7 @@ from tortoise.connection import get_connection, get_connections
 
 from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.opening import Opening
-from memory_guild.database.session import Session, Turn, abandoning
+from memory_guild.database.session import Session, Turn, abandoning, close_around
 from memory_guild.database.sqlstate import TranslatingClient, translated_errors
 from memory_guild.database.tortoise import driver_connection
 from memory_guild.errors import ReadOnlyError, ScopeAbortedError, ScopeClosedError, SealError
@@ -110,7 +110,6 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
 
         Nobody will end its scope any more, so it is rolled back with its connection.
         """
-        self.session.abandon()
         self.closed = True
         parent = self._parent
         while isinstance(
@@ -119,7 +118,7 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
             parent.closed = True
             parent._lock.release()
             parent = parent._parent
-        await self.pool.close()
+        await close_around(self.pool, self.session.abandon)
 
     def require_open(self) -> None:
         """Raise if the transaction has ended, or the server has ended it."""
