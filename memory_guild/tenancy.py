@@ -78,10 +78,10 @@ class _ScopeBlock:
         """Commit, or roll back after an error."""
         if self._transaction is None:
             raise ScopeError("this scope has not begun, so it cannot end; use it with `async with`")
-        with suppress(ValueError):  # an abandoned generator ends in another task, whose scope stays
-            scopes.leave(self._token)
         if self._transaction.closed:  # ended already, see ScopeTransaction.end_nested() and close()
             return
+        with suppress(ValueError):  # an abandoned generator ends in another task, whose scope stays
+            scopes.leave(self._token)
         await self._context.__aexit__(exc_type, exc_val, exc_tb)
 
     def _nest(self, outer: Scope) -> SavepointContext:
