@@ -513,6 +513,16 @@ class ScopeError(MemoryGuildError, TransactionManagementError):
     """A tenant scope is missing, has ended, or cannot be opened here."""
 
 
+class NotConnectedError(ScopeError):
+    """Something was used before ``connect()`` or ``Tortoise.init()``, or after its end; nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no connection here; do this inside `async with connect():`, and tenants' data inside"
+            " `async with tenant_scope(tenant_id):` in it"
+        )
+
+
 class TenantNotSetError(ScopeError):
     """Tenant data was used outside a scope; nothing was sent, or the database refused the row (SQLSTATE MG003)."""
 

@@ -15,6 +15,7 @@ from uuid import UUID
 from tortoise import Model, fields
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.schema_generator import BaseSchemaGenerator
+from tortoise.context import get_current_context
 from tortoise.fields.db_defaults import SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
@@ -25,7 +26,7 @@ from memory_guild.database.refusals import refusing
 from memory_guild.database.scope import TenantManager, TenantQuerySet, surrounding_scope
 from memory_guild.database.tortoise import RelationDefault, index_statement
 from memory_guild.database.transaction import KeyedConnection
-from memory_guild.errors import InvalidInputError
+from memory_guild.errors import InvalidInputError, NotConnectedError
 from memory_guild.types import (
     CONTENT_HASH_MAX_LENGTH,
     EMBEDDING_MODEL_MAX_LENGTH,
@@ -77,6 +78,12 @@ class StrictModel(Model):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**self._checked(kwargs))
+
+    @classmethod
+    def _choose_db(cls, for_write: bool = False) -> BaseDBAsyncClient:
+        if get_current_context() is None:
+            raise NotConnectedError
+        return super()._choose_db(for_write)
 
     def update_from_dict(self, data: dict[str, Any]) -> Self:
         """Set several attributes, checked as when the model is created."""

@@ -22,6 +22,7 @@ from tortoise.backends.base.client import (
     TransactionContextPooled,
 )
 from tortoise.connection import get_connection, get_connections
+from tortoise.context import get_current_context
 
 from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.generating import GuildSchemaGenerator
@@ -40,6 +41,7 @@ from memory_guild.database.sqlstate import (
 from memory_guild.database.statements import statement
 from memory_guild.errors import (
     MemoryGuildError,
+    NotConnectedError,
     ProgrammingError,
     ReadOnlyError,
     ServerTooOldError,
@@ -346,6 +348,12 @@ client_class = GuildClient
 
 
 def client() -> GuildClient:
-    """The client of the current context: the pool, or inside a scope or transaction its connection."""
+    """The client of the current context: the pool, or inside a scope or transaction its connection.
+
+    Raises:
+        NotConnectedError: There is none.
+    """
+    if get_current_context() is None:
+        raise NotConnectedError
     # Tortoise promises any client; this engine's is the one that the configuration names.
     return get_connection("default")  # type: ignore[return-value]

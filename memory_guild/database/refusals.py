@@ -7,6 +7,7 @@ from types import TracebackType
 
 from pypika_tortoise import exceptions as pypika
 from tortoise import Model
+from tortoise.context import get_current_context
 from tortoise.exceptions import (
     BaseORMException,
     ConfigurationError,
@@ -30,6 +31,7 @@ from memory_guild.errors import (
     InvalidInputError,
     InvalidQueryError,
     MemoryGuildError,
+    NotConnectedError,
     NotFetchedError,
     NotFoundError,
     SeveralFoundError,
@@ -52,6 +54,8 @@ class _Refusing(AbstractContextManager[None]):
     def __exit__(
         self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, ConfigurationError) and get_current_context() is None:
+            raise NotConnectedError from None
         if isinstance(error, MemoryGuildError) or not isinstance(error, (*_UNSUITABLE, BaseORMException)):
             return
         if isinstance(error, BaseORMException) and (ours := _not_about_arguments(error)) is not None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tortoise import Model
+from tortoise.context import get_current_context
 from tortoise.expressions import Q
 from tortoise.manager import Manager
 from tortoise.queryset import QuerySet
 
 from memory_guild.database.querysets import CheckedQuerySet
 from memory_guild.database.transaction import KeyedConnection, ScopeTransaction
-from memory_guild.errors import ScopeClosedError, TenantNotSetError
+from memory_guild.errors import NotConnectedError, ScopeClosedError, TenantNotSetError
 
 _Model = TypeVar("_Model", bound=Model)
 
@@ -47,11 +48,14 @@ def current_scope() -> Scope:
     """The scope that the current task is in; a task inherits the one that it was started in.
 
     Raises:
+        NotConnectedError: It is in none, and nothing is connected.
         TenantNotSetError: It is in none.
         ScopeClosedError: It was started in one that has ended.
     """
     scope = _current.get()
     if scope is None:
+        if get_current_context() is None:
+            raise NotConnectedError
         raise TenantNotSetError(
             "no tenant is set; do this inside `async with tenant_scope(tenant_id):` (across tenants: `admin_scope()`)"
         )
