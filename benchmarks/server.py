@@ -46,10 +46,16 @@ def server(url: str | None = None) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def new_database(server_url: str) -> AsyncIterator[str]:
-    """A database for one benchmark, dropped at the end; yields its URL."""
+async def new_database(server_url: str, *, template: str | None = None) -> AsyncIterator[str]:
+    """A database for one benchmark, dropped at the end; yields its URL.
+
+    Args:
+        server_url: The server.
+        template: The URL of a database there to copy.
+    """
     name = f"mg_benchmark_{uuid4().hex[:8]}"
-    await _execute(server_url, f'CREATE DATABASE "{name}"')
+    copied = "" if template is None else f' TEMPLATE "{template.partition("?")[0].rpartition("/")[2]}"'
+    await _execute(server_url, f'CREATE DATABASE "{name}"{copied}')
     try:
         yield _with_database(server_url, name)
     finally:

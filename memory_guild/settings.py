@@ -97,7 +97,7 @@ class SealKey:
 
         Source: HMAC-SHA256, RFC 2104.
         """
-        return hmac.new(self.secret, f"{challenge} {tenant_id}".encode(), "sha256").hexdigest()
+        return hmac.digest(self.secret, f"{challenge} {tenant_id}".encode(), "sha256").hex()
 
     def _padded(self, pad: int) -> bytes:
         return bytes(byte ^ pad for byte in self.secret.ljust(_BLOCK_BYTES, b"\0"))

@@ -90,6 +90,13 @@ def test_the_round_trips_are_counted(tables: dict[str, list[dict[str, str]]]) ->
     assert counts == {"nothing": ("4", "2", "2"), "point read": ("5", "3", "2"), "newest 50": ("5", "4", "3")}
 
 
+def test_sealed_scopes_are_measured_beside_others(tables: dict[str, list[dict[str, str]]]) -> None:
+    measured = tables["Sealed scopes"]
+    assert measured[0]["what"] == "get, in an open scope"
+    assert {row["goal"] for row in measured} == {"1.06", ""}
+    assert all(RATIO.fullmatch(row["ratio (95 %)"]) for row in measured)
+
+
 def test_every_guard_is_measured(tables: dict[str, list[dict[str, str]]]) -> None:
     measured = [(row["guard"], row["edges in one statement"]) for row in tables["Guards"]]
     assert measured == [(guard.name, edges) for edges in ("500", "1") for guard in GUARDS]

@@ -1,7 +1,8 @@
 """What isolation costs: each statement in a tenant scope beside the same one by hand without row-level security.
 
 Run ``python -m benchmarks.tenancy`` from the repository's root. It takes about three minutes and needs nothing but the
-extra ``embedded``; ``--url`` names another server, whose login must be a superuser.
+extra ``embedded``; ``--url`` names another server, whose login must be a superuser. ``--beside`` names a second one,
+such as a stock Debian server with its default settings: everything runs there too, and the statements are compared.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from benchmarks.tenancy.guards import GUARDS, measure_guards
 from benchmarks.tenancy.memories import SMALLEST_LOAD, Memories, Tenant, load, vacuum
 from benchmarks.tenancy.opening import measure_openings
 from benchmarks.tenancy.querysets import QUERYSETS
+from benchmarks.tenancy.seal import measure_seal
 from benchmarks.tenancy.statements import (
     CARELESS_LIST,
     CHECKED_EDGES,
@@ -32,6 +34,7 @@ from benchmarks.tenancy.statements import (
     Work,
 )
 from memory_guild.database.connecting import settings_for
+from memory_guild.schema import seal
 
 GOAL = 1.3
 ROUND_TRIPS_GOAL = 2
@@ -52,6 +55,7 @@ class Options:
         rounds: How often the quick statements are run.
         guarded_edges: How many edges one statement writes under each guard.
         url: The server, or None.
+        beside: A second server to run everything on, or None.
         output: The file to write, or None.
     """
 
@@ -59,6 +63,7 @@ class Options:
     rounds: int = 150
     guarded_edges: int = 10_000
     url: str | None = None
+    beside: str | None = None
     output: Path | None = None
 
     @classmethod
@@ -69,13 +74,15 @@ class Options:
         parser.add_argument("--rounds", type=int, default=cls.rounds, help="of the quick statements (%(default)s)")
         parser.add_argument("--quick", action="store_true", help="a few rounds on a few memories: proves nothing")
         parser.add_argument("--url", help="a server to use instead of a private embedded one")
+        parser.add_argument("--beside", metavar="URL", help="a second server, to compare the statements on both")
         parser.add_argument("--output", type=Path, metavar="FILE.md", help="write the tables to a file too")
         given = parser.parse_args(arguments)
         if given.quick:
-            return cls(SMALLEST_LOAD, FEWEST_ROUNDS, 500, given.url, given.output)
+            return cls(SMALLEST_LOAD, FEWEST_ROUNDS, 500, given.url, given.beside, given.output)
         if given.memories < SMALLEST_LOAD or given.rounds < FEWEST_ROUNDS:
             parser.error(f"at least {SMALLEST_LOAD} memories and {FEWEST_ROUNDS} rounds are needed")
-        return cls(given.memories, given.rounds, min(10_000, given.memories // 4), given.url, given.output)
+        edges = min(10_000, given.memories // 4)
+        return cls(given.memories, given.rounds, edges, given.url, given.beside, given.output)
 
 
 async def measure(work: Work, tenant: Tenant, hand: HandArm, scope: OpenScope, rounds: int) -> Comparison:
@@ -121,10 +128,16 @@ class TenancyBenchmark:
         memories: What was loaded into it.
         options: How much to run.
         report: Where the tables go.
+        sealed_url: A copy of it that is sealed.
+
+    Attributes:
+        seconds: How long each statement took in a scope, by tenant and name.
     """
 
-    def __init__(self, url: str, memories: Memories, options: Options, report: Report) -> None:
+    def __init__(self, url: str, memories: Memories, options: Options, report: Report, sealed_url: str) -> None:
+        self.seconds: dict[tuple[str, str], float] = {}
         self._url = url
+        self._sealed_url = sealed_url
         self._settings = settings_for(url, schema="public")
         self._memories = memories
         self._rounds = options.rounds
@@ -136,6 +149,7 @@ class TenancyBenchmark:
         await self._goals("SQL: the same statement in both arms", STATEMENTS)
         await self._goals("ORM: the same queryset in both arms", QUERYSETS)
         await self._openings()
+        await self._seal()
         await self._guards()
         await self._beside()
 
@@ -172,6 +186,23 @@ class TenancyBenchmark:
         header = ("inside", "trips by hand", "trips", "beside the work", "goal", "by hand", "a scope", "ratio (95 %)")
         self._report.table("Opening and closing, beside a transaction on a raw asyncpg pool", header, rows)
 
+    async def _seal(self) -> None:
+        measured = await measure_seal(self._url, self._sealed_url, self._memories.middle, 3 * self._rounds)
+        rows = [
+            [
+                found.name,
+                duration(found.comparison.base_seconds),
+                duration(found.comparison.seconds),
+                ratio(found.comparison),
+                f"{found.goal or ''}",
+                verdict(found.comparison, found.goal) if found.goal else "",
+            ]
+            for found in measured
+        ]
+        await vacuum(self._url)
+        header = ("what", "not sealed", "sealed", "ratio (95 %)", "goal", "verdict")
+        self._report.table("Sealed scopes, beside scopes that are not sealed", header, rows)
+
     async def _guards(self) -> None:
         rows = []
         for statements, edges in ((1, self._edges), (20, 1)):
@@ -201,6 +232,7 @@ class TenancyBenchmark:
 
     async def _measure(self, work: Work, tenant: Tenant, arms: tuple[HandArm, OpenScope]) -> Comparison:
         comparison = await measure(work, tenant, *arms, self._rounds)
+        self.seconds[tenant.tenant_id, work.name] = comparison.seconds
         if work.writes:
             await vacuum(self._url)
         return comparison
@@ -221,25 +253,44 @@ def _row(tenant: Tenant, work: Work, comparison: Comparison) -> list[str]:
     ]
 
 
-async def run(options: Options, server_url: str) -> None:
-    """Load a database, measure, and print."""
+async def run(options: Options, server_urls: Sequence[str]) -> None:
+    """Load a database on each server, measure, and print."""
     report = Report(options.output)
+    report.write("# What isolation costs\n")
+    seconds = [await _run_on(server_url, options, report) for server_url in server_urls]
+    if len(seconds) > 1:
+        _compare_servers(report, *seconds)
+    report.save()
+
+
+async def _run_on(server_url: str, options: Options, report: Report) -> dict[tuple[str, str], float]:
     async with new_database(server_url) as url:
-        report.write("# What isolation costs\n")
         for name, version in (await versions(url)).items():
             report.write(f"- {name}: {version}")
         memories = await load(url, options.memories)
         sizes = ", ".join(f"{tenant.tenant_id} {len(tenant.memory_ids):,}" for tenant in memories.measured)
         report.write(f"- memories: {memories.count:,} of {len(memories.tenants)} tenants ({sizes})")
-        await TenancyBenchmark(url, memories, options, report).run()
-    report.save()
+        async with new_database(server_url, template=url) as sealed_url:
+            await seal(sealed_url)
+            benchmark = TenancyBenchmark(url, memories, options, report, sealed_url)
+            await benchmark.run()
+    return benchmark.seconds
+
+
+def _compare_servers(report: Report, first: dict[tuple[str, str], float], second: dict[tuple[str, str], float]) -> None:
+    """The statements in scopes on both servers, those first that are the slowest on the second."""
+    ratios = sorted(((second[key] / first[key], key) for key in first), reverse=True)
+    rows = [[*key, duration(first[key]), duration(second[key]), f"{multiple:.2f}"] for multiple, key in ratios]
+    report.table("The same statements on both servers", ("tenant", "what", "first", "second", "ratio"), rows)
+    worst, (tenant_id, name) = ratios[0]
+    report.write(f"\nThe worst ratio of {len(rows)} statements: {worst:.2f} ({name}, {tenant_id}).")
 
 
 def main() -> None:
     """The command."""
     options = Options.parse()
     with server(options.url) as server_url:
-        asyncio.run(run(options, server_url))
+        asyncio.run(run(options, [server_url, *([options.beside] if options.beside else [])]))
 
 
 if __name__ == "__main__":

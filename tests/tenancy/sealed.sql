@@ -65,6 +65,16 @@ SELECT currval('memory_guild_seal_opened'), currval('memory_guild_seal_challenge
 
 SELECT last_value FROM memory_guild_seal_opened
 
+SELECT last_value FROM memory_guild_seal_salt
+
+SELECT currval('memory_guild_seal_salt')
+
+SELECT setval('memory_guild_seal_salt', 1), setval('memory_guild_seal_opened', hashtextextended(encode(timestamptz_send(now()), 'hex') || '{tenant_id}', hashtextextended(encode(timestamptz_send(now()), 'hex') || '{tenant_id}', 1)))
+
+SELECT pg_sequence_last_value('memory_guild_seal_salt')
+
+SELECT * FROM pg_sequences WHERE sequencename LIKE 'memory_guild%' AND last_value IS NOT NULL
+
 ALTER SEQUENCE memory_guild_seal_opened RESTART; SET LOCAL memory_guild.tenant_id = '{tenant_id}'; SELECT metadata FROM memory_records
 
 SELECT encode(inner_key, 'hex') FROM memory_guild_seal
