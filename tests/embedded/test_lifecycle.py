@@ -131,9 +131,7 @@ def test_an_unknown_version_is_refused(place: Path) -> None:
 def test_a_process_killed_while_it_creates_the_data_leaves_room_for_the_next(place: Path) -> None:
     folder = place / "pg"
     with Child("attach", folder) as child:
-        assert eventually(
-            lambda: any(folder.glob("data.unfinished-*/global")), seconds=60
-        )  # it may copy programs first
+        assert eventually(lambda: any(folder.glob("data.unfinished-*/global")), seconds=60)  # it may copy first
         child.kill()
     assert not (folder / "data").exists()
     server = embedded.attach(folder, options=FAST)
