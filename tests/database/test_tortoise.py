@@ -13,11 +13,12 @@ from tortoise import Model
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import ConnectionWrapper, TransactionContextPooled
 from tortoise.backends.base.executor import BaseExecutor
-from tortoise.queryset import QuerySet, UnionCountQuery, UnionQuery
+from tortoise.fields.relational import ReverseRelation
+from tortoise.queryset import ExistsQuery, QuerySet, UnionCountQuery, UnionQuery
 
 from memory_guild import connect, find, remember, tenant_scope
 from memory_guild.database.scope import TenantQuerySet
-from memory_guild.database.tortoise import driver_connection, loaded_instance, set_relation
+from memory_guild.database.tortoise import FetchedRelation, add_codec, driver_connection, loaded_instance, set_relation
 from memory_guild.models import MODELS, MemoryEmbedding, MemoryRecord, StrictModel
 
 
@@ -73,6 +74,9 @@ async def test_a_pool_resets_with_the_connections_own_query(database_url: str) -
         (TransactionContextPooled, "__init__", ["self", "client", "pool_init_lock"]),
         (QuerySet, "_filter_or_exclude", ["self", "args", "negate", "kwargs"]),
         (QuerySet, "_clone", ["self"]),
+        (ExistsQuery, "_execute", ["self"]),
+        (ReverseRelation, "_raise_if_not_fetched", ["self"]),
+        (Model, "_getbypk", ["key"]),
         (QuerySet, "_execute", ["self"]),
         (UnionQuery, "_execute", ["self"]),
         (UnionCountQuery, "_execute", ["self"]),
@@ -114,3 +118,18 @@ async def test_lists_are_planned_for_their_tenant_and_reads_by_key_are_not(
             mode = await scope.transaction.session.connection.fetchval("SHOW plan_cache_mode")
             assert mode == ("force_custom_plan" if is_planned else "auto")
             assert len((await find()).memories) == 1
+
+
+async def test_a_connection_takes_a_codec_without_asking_the_server(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    add_codec(connection, 23, "int4", lambda number: b"\0\0\0\7", lambda data: f"four bytes: {data.hex()}")
+
+    assert await connection.fetchval("SELECT $1::int4", 1) == "four bytes: 00000007"
+    await connection.close()
+
+
+async def test_a_relation_of_a_model_is_ours_until_it_is_fetched(database: str) -> None:
+    memory, _ = loaded_instance(MemoryRecord)
+    for name in ("embeddings", "outgoing_edges", "incoming_edges"):
+        assert type(getattr(memory, name)) is FetchedRelation
+        assert getattr(memory, name) is getattr(memory, name)
