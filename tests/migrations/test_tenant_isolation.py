@@ -55,10 +55,10 @@ UNION ALL SELECT 'grant', count(*) FROM acl, aclexplode(items) WHERE grantee::re
 
 @pytest.mark.parametrize("schema", [None, ODD_SCHEMA])
 async def test_up_down_and_up_again(empty_database_url: str, schema: str | None) -> None:
-    assert [name.split("_")[0] for name in await upgrade(empty_database_url, schema=schema)] == ["0", "1", "2"]
+    assert [name.split("_")[0] for name in await upgrade(empty_database_url, schema=schema)] == ["0", "1", "2", "3"]
     assert (await validate(empty_database_url, schema=schema)).differences == ()
 
-    assert [name.split("_")[0] for name in await _downgrade(empty_database_url, schema)] == ["2", "1"]
+    assert [name.split("_")[0] for name in await _downgrade(empty_database_url, schema)] == ["3", "2", "1"]
     async with connected(empty_database_url) as connection:
         assert {row["kind"]: row["count"] for row in await connection.fetch(LEFT_BY_IT)} == dict.fromkeys(
             ("function", "trigger", "policy", "row security", "grant"), 0
@@ -68,7 +68,7 @@ async def test_up_down_and_up_again(empty_database_url: str, schema: str | None)
         async with connect(empty_database_url, schema=schema):
             pytest.fail("connected")
 
-    assert [name.split("_")[0] for name in await upgrade(empty_database_url, schema=schema)] == ["1", "2"]
+    assert [name.split("_")[0] for name in await upgrade(empty_database_url, schema=schema)] == ["1", "2", "3"]
     assert (await validate(empty_database_url, schema=schema)).differences == ()
     assert await upgrade(empty_database_url, schema=schema) == []
 

@@ -13,6 +13,7 @@ from memory_guild.errors import IdentityError, PermissionDeniedError
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import tenant_scope
 from tests.databases import copied_database, run_statement
+from tests.tenancy.logins import connected
 from tests.tenancy.two_tenants import (
     ACME_1,
     ACME_2,
@@ -209,3 +210,39 @@ async def test_a_scope_names_the_refusal(tenants: str, change: Any, expected: ty
     with pytest.raises(expected):
         async with tenant_scope("acme"):
             await change()
+
+
+async def test_a_bulk_load_looks_each_memory_up_by_its_key(database_url: str) -> None:
+    """Also where the plan was made while the tables were empty, and nothing has been analyzed since."""
+    async with connected(database_url) as superuser:
+        await superuser.execute(
+            """
+            ALTER TABLE memory_records SET (autovacuum_enabled = false);
+            ALTER TABLE memory_relationships SET (autovacuum_enabled = false);
+            INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash)
+            SELECT 'a', 'acme', 'document', n::text, md5(n::text) FROM generate_series(1, 2) AS n;
+            INSERT INTO memory_relationships (source_memory_id, target_memory_id, relationship_type)
+            SELECT source.memory_id, target.memory_id, 'follows' FROM memory_records source, memory_records target
+            WHERE source.content_text = '1' AND target.content_text = '2';
+            INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash)
+            SELECT 'a', 'acme', 'document', n::text, md5(n::text) FROM generate_series(3, 3000) AS n;
+            """
+        )
+        read = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'memory_records'"
+        load = (
+            "INSERT INTO memory_relationships (source_memory_id, target_memory_id, relationship_type)"
+            " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[])"
+        )
+        ids = [row["memory_id"] for row in await superuser.fetch("SELECT memory_id FROM memory_records")]
+        async with superuser.transaction():
+            before = await superuser.fetchval(read)
+            for start in range(0, 1000, 100):
+                sources, targets = ids[start : start + 100], ids[start + 1000 : start + 1100]
+                await superuser.execute(load, sources, targets, ["related"] * 100)
+            assert await superuser.fetchval(read) == before
+            embeddings = (
+                "INSERT INTO memory_embeddings (memory_id, vector_id, embedding_model)"
+                " SELECT memory_id, 'v', 'small' FROM unnest($1::uuid[]) AS memory_id"
+            )
+            await superuser.execute(embeddings, ids[:100])
+            assert await superuser.fetchval(read) == before
