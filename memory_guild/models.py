@@ -19,7 +19,7 @@ from tortoise.context import get_current_context
 from tortoise.fields.db_defaults import SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
-from tortoise.queryset import BulkUpdateQuery, UpdateQuery
+from tortoise.queryset import BulkUpdateQuery, QuerySet, UpdateQuery
 
 from memory_guild.database.querysets import CheckedManager, CheckedQuerySet
 from memory_guild.database.refusals import refusing
@@ -227,6 +227,26 @@ class StrictModel(Model):
         return dict(values)
 
 
+class TenantModel(StrictModel):
+    """A model whose rows belong to a tenant's memories.
+
+    Its querysets also return forgotten memories and what belongs to them, until they are purged; :meth:`live` does not.
+    """
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def live(cls) -> QuerySet[Self]:
+        """The rows whose memories are not forgotten; of an edge, both of its memories. Filter it as any queryset.
+
+        For a relation: ``Prefetch("outgoing_edges", MemoryRelationship.live())``.
+        """
+        manager = cls._meta.manager
+        assert isinstance(manager, TenantManager)
+        return manager.get_queryset().filter(manager.live_condition)
+
+
 class MemoryQuerySet(TenantQuerySet["MemoryRecord"]):
     """A queryset of memories. Updating the text also updates its hash."""
 
@@ -237,7 +257,7 @@ class MemoryQuerySet(TenantQuerySet["MemoryRecord"]):
         return super().update(**kwargs)
 
 
-class MemoryRecord(StrictModel):
+class MemoryRecord(TenantModel):
     """A memory: a text of an agent of a tenant. Each agent has a text once.
 
     Relations: ``embeddings``, ``outgoing_edges`` (this memory is the source) and ``incoming_edges`` (it is the target).
@@ -277,7 +297,7 @@ class MemoryRecord(StrictModel):
 
     class Meta:
         table = "memory_records"
-        manager = TenantManager("tenant_id", MemoryQuerySet)
+        manager = TenantManager("tenant_id", "is_deleted", queryset_class=MemoryQuerySet)
         constraints = (UniqueConstraint(fields=("agent_id", "tenant_id", "content_hash"), name="unique_content_hash"),)
         indexes = (
             Index(fields=("agent_id",), name="idx_memory_agent"),
@@ -351,7 +371,7 @@ def _hash_of_valid_text(content_text: str) -> str:
     return hash_content(content_text.encode(errors="replace").decode())
 
 
-class MemoryEmbedding(StrictModel):
+class MemoryEmbedding(TenantModel):
     """An embedding: the id of a memory's vector in the vector store. One for each memory and embedding model."""
 
     embedding_id = IdField(
@@ -373,7 +393,7 @@ class MemoryEmbedding(StrictModel):
 
     class Meta:
         table = "memory_embeddings"
-        manager = TenantManager("memory__tenant_id")
+        manager = TenantManager("memory__tenant_id", "memory__is_deleted")
         constraints = (UniqueConstraint(fields=("memory_id", "embedding_model"), name="unique_memory_embedding"),)
         indexes = (
             Index(fields=("memory_id",), name="idx_embeddings_memory"),
@@ -381,7 +401,7 @@ class MemoryEmbedding(StrictModel):
         )
 
 
-class MemoryRelationship(StrictModel):
+class MemoryRelationship(TenantModel):
     """An edge from one memory to another, with a type."""
 
     relationship_id = IdField(
@@ -423,7 +443,7 @@ class MemoryRelationship(StrictModel):
 
     class Meta:
         table = "memory_relationships"
-        manager = TenantManager("source_memory__tenant_id")
+        manager = TenantManager("source_memory__tenant_id", "source_memory__is_deleted", "target_memory__is_deleted")
         constraints = (
             CheckConstraint(check="source_memory_id != target_memory_id", name="no_self_reference"),
             UniqueConstraint(

@@ -42,6 +42,7 @@ from memory_guild.models import (
     hash_content,
 )
 from memory_guild.types import RELATIONS, ExplainedChoice, RelationshipType, SourceType
+from memory_guild.values.fields import TimestampField
 
 # Tortoise adds the columns of foreign keys when it initializes the models. A context of its own changes nothing else.
 with TortoiseContext():
@@ -83,6 +84,8 @@ def _generate(
             ]
         if check:
             annotation = Annotated[annotation, AfterValidator(partial(_checked, model, column))]
+            if isinstance(model._meta.fields_map[column], TimestampField):  # Pydantic would take a number of seconds
+                annotation = Annotated[annotation, BeforeValidator(model._meta.fields_map[column].to_python_value)]
         if column in defaults:
             info.default = defaults[column]
         fields[column] = (annotation, info)
@@ -199,9 +202,15 @@ class MemoryRecordWithRelationsRead(MemoryRecordRead):
 
 
 class MemoryRecordCreate(
-    _create(MemoryRecord, "agent_id", "tenant_id", "source_type", "content_text", content_hash=None, metadata={})  # type: ignore[misc]
+    _create(  # type: ignore[misc]
+        MemoryRecord,
+        *("agent_id", "tenant_id", "source_type", "content_text"),
+        content_hash=None,
+        metadata={},
+        created_at=None,
+    )
 ):
-    """A memory to store."""
+    """A memory to store. ``created_at`` is when it came to be, by default when it is stored."""
 
     @model_validator(mode="after")
     def _hash_is_of_the_text(self) -> Self:

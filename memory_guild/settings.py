@@ -295,6 +295,13 @@ def _content_size(text: str) -> int:
     return size
 
 
+def _metadata_size(text: str) -> int:
+    size = _at_least(1)(text)
+    if size > 40_000_000:
+        raise _RefusedError("must be at most 40000000: a jsonb holds not many more than 20 million numbers")
+    return size
+
+
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", text):
         raise ValueError
@@ -346,8 +353,10 @@ _OF_SETTINGS = {
 
 _CONTENT_MAX_BYTES = Variable("MEMORY_GUILD_CONTENT_MAX_BYTES", _content_size, "must be a whole number, 1 or more")
 _CONTENT_MAX_BYTES_DEFAULT = 1_000_000
+_METADATA_MAX_BYTES = Variable("MEMORY_GUILD_METADATA_MAX_BYTES", _metadata_size, "must be a whole number, 1 or more")
+_METADATA_MAX_BYTES_DEFAULT = 1_000_000
 
-VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES)
+VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES, _METADATA_MAX_BYTES)
 """Every variable that the package reads."""
 
 
@@ -355,6 +364,12 @@ def content_max_bytes() -> int:
     """How many bytes of UTF-8 the text of one memory may have: ``MEMORY_GUILD_CONTENT_MAX_BYTES``, or 1,000,000."""
     given: int | None = _CONTENT_MAX_BYTES.read(os.environ)
     return _CONTENT_MAX_BYTES_DEFAULT if given is None else given
+
+
+def metadata_max_bytes() -> int:
+    """How many bytes of JSON the metadata of one memory may have: ``MEMORY_GUILD_METADATA_MAX_BYTES``, or 1,000,000."""
+    given: int | None = _METADATA_MAX_BYTES.read(os.environ)
+    return _METADATA_MAX_BYTES_DEFAULT if given is None else given
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,7 @@ from memory_guild.models import (
     hash_content,
 )
 from memory_guild.types import DataSourceType, RelationshipType, SourceType
+from memory_guild.values.checks import is_blank
 from tests.rows import Row, columns_of, stored_memory, transaction_statements, valid_row
 
 pytestmark = pytest.mark.usefixtures("tables")
@@ -433,7 +434,7 @@ async def read_back(**changes: Any) -> MemoryRecord:
 
 
 @AGAINST_THE_DATABASE
-@given(text=STORABLE)
+@given(text=STORABLE.filter(lambda text: not is_blank(text)))
 async def test_any_text_is_stored_byte_for_byte(text: str) -> None:
     memory = await read_back(content_text=text)
 
@@ -444,9 +445,8 @@ async def test_any_text_is_stored_byte_for_byte(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        " ",
-        "\t\r\n\x0b\x0c\x1f\x7f\x85\u2028\u2029",
+        " . ",
+        "\t\r\n\x0b\x0c\x1f.\x7f\x85\u2028\u2029",
         "\ufeff\ufffe\uffff\U0010ffff",
         "e\u0301 \u00e9",
         "\\x00 \\u0000",
@@ -500,7 +500,7 @@ async def test_float_comes_back_as_the_same_number(number: float) -> None:
     metadata = (await read_back(metadata={"a": number})).metadata
 
     assert metadata is not None
-    assert float(metadata["a"]) == number  # from 1e16 on as an int: jsonb keeps no exponent
+    assert (metadata["a"], type(metadata["a"])) == (number, float)
 
 
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

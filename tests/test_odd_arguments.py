@@ -231,7 +231,7 @@ async def test_odd_arguments_of_a_scope_are_our_errors(shared_database: str, par
 @pytest.mark.parametrize("room", range(40, 400, 30))
 def test_metadata_from_a_deep_stack_is_stored_or_refused(room: int) -> None:
     def at_depth(depth: int) -> str:
-        return at_depth(depth - 1) if depth else encode_json_object("metadata", {"deep": nested(250)})
+        return at_depth(depth - 1) if depth else encode_json_object("metadata", {"deep": nested(250)}, 1_000_000)
 
     frames = len(inspect.stack(0))
     with suppress(InvalidInputError):

@@ -270,7 +270,10 @@ LENGTHS = {
     "policy_name": 255,
 }
 CREATE: dict[type[StrictModel], tuple[set[str], set[str]]] = {
-    MemoryRecord: ({"agent_id", "tenant_id", "source_type", "content_text"}, {"content_hash", "metadata"}),
+    MemoryRecord: (
+        {"agent_id", "tenant_id", "source_type", "content_text"},
+        {"content_hash", "metadata", "created_at"},
+    ),
     MemoryEmbedding: ({"memory_id", "vector_id", "embedding_model"}, set()),
     MemoryRelationship: ({"source_memory_id", "target_memory_id", "relationship_type"}, {"confidence_score"}),
     DataSource: ({"source_name", "source_type"}, {"source_uri", "is_active", "metadata"}),
@@ -368,7 +371,10 @@ NUL = "contains a NUL character (U+0000), which PostgreSQL cannot store; remove 
 REFUSED: list[tuple[Any, dict[str, Any], tuple[str, ...], str]] = [
     (MemoryRecordCreate, {"colour": SECRET}, ("colour",), "Extra inputs are not permitted"),
     (MemoryRecordCreate, {"memory_id": UUID(int=1)}, ("memory_id",), "Extra inputs are not permitted"),
-    (MemoryRecordCreate, {"created_at": datetime.now(UTC)}, ("created_at",), "Extra inputs are not permitted"),
+    (MemoryRecordCreate, {"updated_at": datetime.now(UTC)}, ("updated_at",), "Extra inputs are not permitted"),
+    (MemoryRecordCreate, {"created_at": datetime(2024, 5, 4)}, ("created_at",), "naive datetime"),
+    (MemoryRecordCreate, {"created_at": 1714823999}, ("created_at",), "must be a datetime, not int"),
+    (MemoryRecordCreate, {"content_text": " \n"}, ("content_text",), "is blank"),
     (MemoryRecordCreate, {"is_deleted": True}, ("is_deleted",), "Extra inputs are not permitted"),
     (MemoryRecordCreate, {"agent_id": ""}, ("agent_id",), "String should have at least 1 character"),
     (MemoryRecordCreate, {"agent_id": SECRET * 10}, ("agent_id",), "String should have at most 255 characters"),

@@ -353,7 +353,11 @@ def test_a_folder_of_nobody_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 def test_every_setting_has_a_variable_of_its_name() -> None:
     names = [f"MEMORY_GUILD_{field.name.upper()}" for field in dataclasses.fields(Settings)]
 
-    assert [variable.name for variable in settings_module.VARIABLES] == [*names, "MEMORY_GUILD_CONTENT_MAX_BYTES"]
+    assert [variable.name for variable in settings_module.VARIABLES] == [
+        *names,
+        "MEMORY_GUILD_CONTENT_MAX_BYTES",
+        "MEMORY_GUILD_METADATA_MAX_BYTES",
+    ]
 
 
 def test_without_variables_there_are_defaults() -> None:

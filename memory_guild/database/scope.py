@@ -111,11 +111,18 @@ class TenantManager(Manager):
 
     Args:
         tenant_path: How the model reaches the tenant, such as ``memory__tenant_id``.
+        forgotten_paths: How it reaches whether its memories are forgotten, such as ``memory__is_deleted``.
         queryset_class: What the querysets of the model are.
+
+    Attributes:
+        live_condition: What holds for the rows none of whose memories is forgotten.
     """
 
-    def __init__(self, tenant_path: str, queryset_class: type[QuerySet[Any]] = TenantQuerySet) -> None:
+    def __init__(
+        self, tenant_path: str, *forgotten_paths: str, queryset_class: type[QuerySet[Any]] = TenantQuerySet
+    ) -> None:
         super().__init__()
+        self.live_condition = Q(*map(_is_live, forgotten_paths))
         self._tenant_path = tenant_path
         self._queryset_class = queryset_class
 
@@ -128,6 +135,12 @@ class TenantManager(Manager):
         scope = current_scope()
         rows = self.unscoped()
         return rows if scope.tenant_id is None else rows.filter(**{self._tenant_path: scope.tenant_id})
+
+
+def _is_live(path: str) -> Q:
+    """What holds where a memory is not forgotten, also where nobody said whether it is."""
+    conditions: dict[str, Any] = {path: False, f"{path}__isnull": True}
+    return Q(**conditions, join_type=Q.OR)
 
 
 class TenantRouter:

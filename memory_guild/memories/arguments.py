@@ -10,7 +10,7 @@ from memory_guild.database.scope import Scope, current_scope
 from memory_guild.errors import InvalidInputError, TenantNotSetError
 from memory_guild.memories.results import HasMemoryId, MemoryResult
 from memory_guild.models import MemoryRecord, StrictModel
-from memory_guild.values.checks import check_name, check_uuid
+from memory_guild.values.checks import check_uuid
 
 MemoryArgument: TypeAlias = HasMemoryId | UUID | str
 """A memory: its model, its id, its id as text, or a result that has its ``memory_id``."""
@@ -86,11 +86,6 @@ def column_values(model: type[StrictModel], column: str, values: Any) -> list[An
     if isinstance(values, str) or not isinstance(values, Collection):
         values = [values]
     return [column_value(model, column, value) for value in values]
-
-
-def optional_name(field: str, value: str | None) -> str | None:
-    """A checked name, or None."""
-    return None if value is None else check_name(field, value)
 
 
 def check_choice(field: str, value: object, choices: Iterable[_Choice]) -> _Choice:

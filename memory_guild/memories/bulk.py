@@ -25,6 +25,7 @@ from memory_guild.errors import (
 )
 from memory_guild.memories.arguments import tenant_of
 from memory_guild.memories.drafts import Draft, Drafter, Item, Key
+from memory_guild.memories.merging import OnExisting, change_metadata, merged_too_large
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.stream import BatchSizes, DraftStream, Refuse
 from memory_guild.tenancy import retried
@@ -47,6 +48,7 @@ _RESTORE = Statement("memories/restore_memories")
 async def store_stream(
     items: Iterable[Item] | AsyncIterable[Item],
     *,
+    on_existing: OnExisting = "keep",
     on_forgotten: OnForgotten,
     on_error: OnError,
     progress: Callable[[int], None] | None,
@@ -60,10 +62,20 @@ async def store_stream(
     tenant_id = tenant_of(scope)
     report = StoreReport()
     refuse = report.refuse if on_error == "report" else _raise_for_item
-    stream = DraftStream(items, Drafter(tenant_id, scope.agent_id), refuse, sizes)
+    drafter = Drafter(tenant_id, scope.agent_id)
+    stream = DraftStream(items, drafter, refuse, sizes)
     begin = await _BEGIN.fetch_only_row()
     call = _Call(
-        tenant_id, begin["moment"], begin["may_stage"], on_forgotten, refuse, report, _Progress(progress), sizes
+        tenant_id=tenant_id,
+        moment=begin["moment"],
+        may_stage=begin["may_stage"],
+        on_existing=on_existing,
+        on_forgotten=on_forgotten,
+        metadata_max_bytes=drafter.metadata_max_bytes,
+        refuse=refuse,
+        report=report,
+        progress=_Progress(progress),
+        sizes=sizes,
     )
     attempts = 0
 
@@ -90,9 +102,11 @@ class _Call:
 
     Attributes:
         tenant_id: The scope's tenant.
-        moment: The server's time at the beginning: number n is created n microseconds later.
+        moment: The server's time at the beginning: number n is stored n microseconds later.
         may_stage: Whether the role may create a temporary table.
+        on_existing: What to do with the metadata of duplicates.
         on_forgotten: What to do with forgotten duplicates.
+        metadata_max_bytes: The most bytes of JSON that a memory's metadata may have.
         refuse: What to do with an item that cannot be stored.
         report: Where the outcomes are recorded.
         progress: Where the number of items that are done is told.
@@ -102,7 +116,9 @@ class _Call:
     tenant_id: str
     moment: datetime
     may_stage: bool
+    on_existing: OnExisting
     on_forgotten: OnForgotten
+    metadata_max_bytes: int
     refuse: Refuse
     report: StoreReport
     progress: _Progress
@@ -188,20 +204,49 @@ class _Attempt:
             return
         first = _first_of(drafts)
         found_first = await self._find(list(first.values()))
+        found: list[tuple[Draft, _Found]] = []
         for draft in drafts:
             key = draft.key
-            found = found_first[key]
-            if draft.content_text != first[key].content_text:
-                # Two texts have one hash, and either may be the stored one: rare enough to ask one by one.
-                found = (await self._find([draft]))[key]
-            elif draft is not first[key]:
-                found = found._replace(outcome=StoreOutcome.EXISTING)
-            if found.error is not None:
-                self._call.refuse(draft.number, found.error)
+            if draft.content_text == first[key].content_text:
+                found.append((draft, found_first[key]))
             else:
-                self._call.report.record(draft.number, found.outcome, found.memory_id)
+                # Two texts have one hash, and either may be the stored one: rare enough to ask one by one.
+                found.append((draft, (await self._find([draft]))[key]))
+        await self._settle_found(await self._without_too_large(found))
         self._settled += len(drafts)
         self._tell_progress()
+
+    async def _without_too_large(self, found: list[tuple[Draft, _Found]]) -> list[tuple[Draft, _Found]]:
+        """Change the metadata of what was found; those that do not fit have an error now."""
+        changes: dict[UUID, list[Draft]] = {}
+        if self._call.on_existing != "keep":
+            for draft, memory in found:
+                if memory.takes_metadata and draft.metadata is not None:
+                    changes.setdefault(memory.memory_id, []).append(draft)
+        if not changes:
+            return found
+        max_bytes = self._call.metadata_max_bytes
+        too_large = await change_metadata(changes, self._call.on_existing, max_bytes)
+        return [
+            (draft, memory._replace(error=merged_too_large(max_bytes)) if draft.number in too_large else memory)
+            for draft, memory in found
+        ]
+
+    async def _settle_found(self, found: list[tuple[Draft, _Found]]) -> None:
+        """Restore what is to be restored, and record what was found."""
+        restored: set[UUID] = set()
+        for draft, memory in found:
+            outcome = memory.outcome
+            if memory.error is not None:
+                self._call.refuse(draft.number, memory.error)
+                continue
+            if outcome is StoreOutcome.RESTORED and memory.memory_id in restored:
+                outcome = StoreOutcome.EXISTING
+            elif outcome is StoreOutcome.RESTORED:
+                restored.add(memory.memory_id)
+            self._call.report.record(draft.number, outcome, memory.memory_id)
+        if restored and len(await _RESTORE.fetch(list(restored))) < len(restored):
+            raise TransactionConflictError("memories of the batch were restored at the same time; run the scope again")
 
     async def _find(self, drafts: list[Draft]) -> dict[Key, _Found]:
         """What is stored for each key: the statement before this one met it, or waited for who stored it."""
@@ -209,11 +254,7 @@ class _Attempt:
         rows = await _STORED.fetch(self._call.tenant_id, *columns)
         if len(rows) < len(drafts):
             raise TransactionConflictError("memories of the batch were deleted at the same time; run the scope again")
-        found = {(row["content_hash"], row["agent_id"]): _judge(row, self._call.on_forgotten) for row in rows}
-        restored = [memory.memory_id for memory in found.values() if memory.outcome is StoreOutcome.RESTORED]
-        if restored and len(await _RESTORE.fetch(restored)) < len(restored):
-            raise TransactionConflictError("memories of the batch were restored at the same time; run the scope again")
-        return found
+        return {(row["content_hash"], row["agent_id"]): _judge(row, self._call.on_forgotten) for row in rows}
 
     def _tell_progress(self) -> None:
         self._call.progress.tell(self._settled + self._stream.refused)
@@ -239,10 +280,18 @@ class _Sent(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What is stored for a key: a memory, or with it the error for which the draft is refused."""
+    """What is stored for a key: a memory, or with it the error for which the draft is refused.
+
+    Attributes:
+        outcome: Existing, to be restored, or refused.
+        memory_id: The memory's id.
+        takes_metadata: Whether metadata that is given with the text may change the memory's.
+        error: Why the draft is refused; None if it is not.
+    """
 
     outcome: StoreOutcome
     memory_id: UUID
+    takes_metadata: bool = False
     error: MemoryGuildError | None = None
 
 
@@ -250,12 +299,12 @@ def _judge(row: asyncpg.Record, on_forgotten: OnForgotten) -> _Found:
     memory_id: UUID = row["memory_id"]
     if not row["same_text"]:
         error: MemoryGuildError = HashCollisionError(row["agent_id"], row["content_hash"])
-        return _Found(StoreOutcome.REFUSED, memory_id, error)
+        return _Found(StoreOutcome.REFUSED, memory_id, error=error)
     if not row["is_deleted"] or on_forgotten == "keep":
-        return _Found(StoreOutcome.EXISTING, memory_id)
+        return _Found(StoreOutcome.EXISTING, memory_id, takes_metadata=not row["is_deleted"])
     if on_forgotten == "raise":
-        return _Found(StoreOutcome.REFUSED, memory_id, ForgottenMemoryError(memory_id))
-    return _Found(StoreOutcome.RESTORED, memory_id)
+        return _Found(StoreOutcome.REFUSED, memory_id, error=ForgottenMemoryError(memory_id))
+    return _Found(StoreOutcome.RESTORED, memory_id, takes_metadata=True)
 
 
 def _first_of(drafts: list[Draft]) -> dict[Key, Draft]:

@@ -5,36 +5,47 @@ They become the arguments of ``sql/matching_memories.sql``, which every statemen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
 from memory_guild.errors import InvalidInputError
-from memory_guild.memories.arguments import check_flag, column_values, optional_name
+from memory_guild.memories.arguments import check_flag, column_values
 from memory_guild.models import MemoryRecord
 from memory_guild.types import SourceType
 from memory_guild.values.checks import check_aware, check_json_object, check_text, encode_json, plain
 
 _COMPARISONS = ("$gt", "$gte", "$lt", "$lte")
-_OPERATORS = ("$eq", "$in", "$exists", *_COMPARISONS)
+_MEMBERSHIPS = ("$in", "$nin", "$contains_any", "$contains_all")
+_OPERATORS = ("$eq", "$in", "$exists", *_COMPARISONS, "$ne", "$nin", "$contains", "$contains_any", "$contains_all")
+_OPERATORS_ELSEWHERE = ("$and", "$or", "$not", "$nor", "$all", "$any", "$regex", "$like", "$ilike", "$size", "$type")
+
+_LETTERS = re.compile("[^a-z]")
+_NAMES_OF_OPERATORS = frozenset(_LETTERS.sub("", name) for name in (*_OPERATORS, "neq", "ge", "le", "regex", "like"))
+_SIGN_OF_OPERATORS = re.compile("[<>=!~]+")
 
 
 class Conditions(TypedDict, total=False):
     """Which memories match: those that fulfil all of the given conditions.
 
     Attributes:
-        agent_id: The agent. By default memories of all agents match, not only those of the scope's agent.
+        agent_id: One agent or several. By default memories of all agents match, not only those of the scope's agent.
         source_type: One source type or several.
         created_from: The earliest ``created_at`` that matches; an aware datetime.
         created_before: Only an earlier ``created_at`` matches; an aware datetime.
         metadata: For each key its value (compared as JSON: 3 equals 3.0), or a dict of operators: ``$eq``, ``$in``
             (a list of values), ``$exists`` (True or False), and ``$gt``, ``$gte``, ``$lt``, ``$lte`` with a number or
             an aware datetime. A number matches only numbers. A datetime matches only texts such as
-            ``2024-05-04T12:00:00Z``; a text without an offset is read in the server's time zone.
+            ``2024-05-04T12:00:00Z``; a text without an offset is read in the server's time zone. ``$ne`` and ``$nin``
+            match whatever ``$eq`` and ``$in`` do not, also where there is no such key. ``$contains`` matches a list
+            that has a value, ``$contains_any`` and ``$contains_all`` one that has any or all of several. A key with
+            dots that the metadata does not have is a path: ``author.name`` is ``name`` in the object ``author``, and
+            ``tags.0`` the first item of the list ``tags``.
         include_forgotten: Whether forgotten memories match too; by default they do not.
     """
 
-    agent_id: str | None
+    agent_id: str | Collection[str] | None
     source_type: SourceType | str | Collection[SourceType | str] | None
     created_from: datetime | None
     created_before: datetime | None
@@ -47,18 +58,18 @@ class ConditionArguments(NamedTuple):
 
     Attributes:
         tenant_id: The tenant.
-        agent_id: The agent; None for any.
+        agent_ids: The agents; None for any.
         source_types: The source types; None for any.
         created_from: The earliest ``created_at``, in UTC; None for no limit.
         created_before: The first ``created_at`` that is too late, in UTC; None for no limit.
-        metadata_keys: The keys that the conditions on metadata are about; one key can have several.
+        metadata_keys: The keys or paths that the conditions on metadata are about; one can have several.
         metadata_operators: The operator of each of these conditions.
         metadata_operands: What each of them compares with, as JSON text.
         include_forgotten: Whether forgotten memories match too.
     """
 
     tenant_id: str
-    agent_id: str | None
+    agent_ids: tuple[str, ...] | None
     source_types: tuple[str, ...] | None
     created_from: datetime | None
     created_before: datetime | None
@@ -83,12 +94,13 @@ def condition_arguments(tenant_id: str, conditions: Conditions) -> ConditionArgu
     for name in conditions:
         if name not in Conditions.__annotations__:
             raise InvalidInputError(name, f"is not a condition; use one of: {', '.join(Conditions.__annotations__)}")
+    agent_ids = column_values(MemoryRecord, "agent_id", conditions.get("agent_id"))
     source_types = column_values(MemoryRecord, "source_type", conditions.get("source_type"))
     metadata = conditions.get("metadata")
     on_metadata = [] if metadata is None else list(_metadata_conditions(metadata))
     return ConditionArguments(
         tenant_id=tenant_id,
-        agent_id=optional_name("agent_id", conditions.get("agent_id")),
+        agent_ids=None if agent_ids is None else tuple(map(plain, agent_ids)),
         source_types=None if source_types is None else tuple(source_types),
         created_from=_moment("created_from", conditions.get("created_from")),
         created_before=_moment("created_before", conditions.get("created_before")),
@@ -119,12 +131,34 @@ def _metadata_conditions(metadata: object) -> Iterator[_MetadataCondition]:
         if not isinstance(key, str):
             raise InvalidInputError("metadata", f"has a key of type {type(key).__name__}; keys must be str")
         check_text("metadata (a key)", key)
-        field = f"metadata.{key}"
+        key, field = plain(key), f"metadata.{plain(key)}"
         if isinstance(wanted, Mapping) and any(isinstance(name, str) and name.startswith("$") for name in wanted):
             for operator, value in wanted.items():
                 yield _operator_condition(field, key, operator, value)
         else:
+            _refuse_mistyped_operators(field, key, wanted)
             yield _MetadataCondition(key, "$eq", _json_value(key, wanted))
+
+
+def _refuse_mistyped_operators(field: str, key: str, wanted: object) -> None:
+    """Refuse what can only be a mistake: as a value or key to look for, it would silently match nothing."""
+    if key in _OPERATORS or key in _OPERATORS_ELSEWHERE:
+        raise InvalidInputError(
+            field,
+            f'is an operator where a key is expected; write {{"key": {{"$gte": 2}}}}, or {{"{key}": {{"$eq": …}}}}',
+        )
+    for name in wanted if isinstance(wanted, Mapping) else ():
+        if isinstance(name, str) and _looks_like_an_operator(plain(name)):
+            raise InvalidInputError(
+                field,
+                "has a key that looks like an operator; operators begin with $, such as $gte (to look for an object"
+                ' with such a key, write {"$eq": {…}})',
+            )
+
+
+def _looks_like_an_operator(name: str) -> bool:
+    text = name.strip(" _$:").lower()
+    return _SIGN_OF_OPERATORS.fullmatch(text) is not None or _LETTERS.sub("", text) in _NAMES_OF_OPERATORS
 
 
 def _operator_condition(field: str, key: str, operator: object, value: object) -> _MetadataCondition:
@@ -135,13 +169,13 @@ def _operator_condition(field: str, key: str, operator: object, value: object) -
         if not isinstance(value, bool):
             raise InvalidInputError(field, "$exists takes True or False")
         return _MetadataCondition(key, operator, value)
-    if operator == "$in":
+    if operator in _MEMBERSHIPS:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection):
-            raise InvalidInputError(field, "$in takes a list of values")
+            raise InvalidInputError(field, f"{operator} takes a list of values")
         return _MetadataCondition(key, operator, _json_value(key, list(value)))
     if operator in _COMPARISONS:
         return _comparison(field, key, operator, value)
-    return _MetadataCondition(key, "$eq", _json_value(key, value))
+    return _MetadataCondition(key, operator, _json_value(key, value))
 
 
 def _comparison(field: str, key: str, operator: str, value: object) -> _MetadataCondition:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from memory_guild.errors import InvalidInputError, TenantMismatchError
 from memory_guild.memories.arguments import column_value
 from memory_guild.models import MemoryRecord, hash_content
 from memory_guild.serializers import MemoryRecordCreate, MemoryRecordTool
-from memory_guild.settings import content_max_bytes
+from memory_guild.settings import content_max_bytes, metadata_max_bytes
 from memory_guild.types import SourceType
 from memory_guild.values.checks import check_content, check_name, encode_json_object, plain
 
@@ -25,7 +26,11 @@ _SOURCE_TYPES = {str(source_type): str(source_type) for source_type in SourceTyp
 
 
 class Draft(NamedTuple):
-    """A memory to store, as the statements take it: its number in the batch, then its columns."""
+    """A memory to store, as the statements take it: its number in the batch, then its columns.
+
+    ``metadata`` is None if none is given: a new memory gets ``{}``, and a memory that is there keeps its own.
+    ``created_at`` is None for the time at which it is stored.
+    """
 
     number: int
     agent_id: str
@@ -33,6 +38,7 @@ class Draft(NamedTuple):
     content_text: str
     content_hash: str
     metadata: str | None
+    created_at: datetime | None
 
     @property
     def key(self) -> Key:
@@ -51,6 +57,9 @@ class Drafter:
     Args:
         tenant_id: The scope's tenant.
         agent_id: The scope's agent, for drafts that name none; None if the scope has none.
+
+    Attributes:
+        metadata_max_bytes: The most bytes of JSON that the metadata of a memory may have.
     """
 
     def __init__(self, tenant_id: str, agent_id: str | None) -> None:
@@ -58,17 +67,25 @@ class Drafter:
         self._agent_id = agent_id
         self._checked_agents = {agent_id}
         self._max_bytes = content_max_bytes()
+        self.metadata_max_bytes = metadata_max_bytes()
 
     def draft(
-        self, content_text: object, source_type: object, metadata: object, agent_id: object, number: int = 0
+        self,
+        content_text: object,
+        source_type: object,
+        metadata: object,
+        agent_id: object,
+        created_at: object,
+        number: int = 0,
     ) -> Draft:
         """Check, hash and encode values.
 
         Args:
             content_text: The text.
             source_type: Where it comes from.
-            metadata: A JSON object; None stands for an empty one.
+            metadata: A JSON object; None if none is given.
             agent_id: The agent; None for the scope's.
+            created_at: When the memory came to be, aware; None for the time at which it is stored.
             number: Its number in the batch.
 
         Raises:
@@ -82,7 +99,8 @@ class Drafter:
             known_type or column_value(MemoryRecord, "source_type", source_type),
             text,
             hash_content(text),
-            "{}" if metadata is None else encode_json_object("metadata", metadata),
+            None if metadata is None else encode_json_object("metadata", metadata, self.metadata_max_bytes),
+            None if created_at is None else column_value(MemoryRecord, "created_at", created_at),
         )
 
     def draft_of(self, item: Item, number: int) -> Draft:
@@ -101,8 +119,9 @@ class Drafter:
         draft = self.draft(
             values.get("content_text"),
             values.get("source_type"),
-            values.get("metadata"),
+            None if values is not item and _has_no_metadata(item) else values.get("metadata"),
             values.get("agent_id"),
+            values.get("created_at"),
             number,
         )
         if values.get("content_hash") not in (None, draft.content_hash):
@@ -117,6 +136,10 @@ class Drafter:
             agent = check_name("agent_id", agent)
             self._checked_agents.add(agent)
         return plain(agent)
+
+
+def _has_no_metadata(item: Item) -> bool:
+    return isinstance(item, MemoryRecordCreate) and "metadata" not in item.model_fields_set
 
 
 def _values_of(item: Item) -> Mapping[str, Any]:

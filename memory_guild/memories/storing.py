@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple, get_args
 
 from memory_guild.database.scope import current_scope
@@ -16,6 +17,7 @@ from memory_guild.errors import (
 from memory_guild.memories.arguments import check_choice, check_several, tenant_of
 from memory_guild.memories.bulk import OnError, OnForgotten, store_stream
 from memory_guild.memories.drafts import Drafter, Item
+from memory_guild.memories.merging import OnExisting, merged_too_large
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.results import MemoryResult
 from memory_guild.models import MemoryRecord
@@ -43,31 +45,40 @@ async def remember(
     source_type: SourceType | str,
     metadata: Mapping[str, Any] | None = None,
     agent_id: str | None = None,
+    created_at: datetime | None = None,
+    on_existing: OnExisting = "keep",
     on_forgotten: OnForgotten = "restore",
 ) -> Remembered:
     """Store a text as a memory of the scope's tenant.
 
     Each agent stores a text once, byte for byte, even when several tasks store it at the same time. If the agent
-    already has the text, nothing is written, and the memory keeps its metadata. It is one statement.
+    already has the text, ``on_existing`` says what becomes of its metadata; if that stays the same, nothing is
+    written. It is one statement.
 
     Args:
         content_text: The text, stored exactly as given; at most ``MEMORY_GUILD_CONTENT_MAX_BYTES`` of UTF-8.
         source_type: Where it comes from.
-        metadata: Any JSON object; by default an empty one.
+        metadata: Any JSON object, at most ``MEMORY_GUILD_METADATA_MAX_BYTES``; by default an empty one.
         agent_id: The agent that remembers it; by default the scope's agent.
+        created_at: When the memory came to be, such as when something was said: an aware datetime; by default now.
+        on_existing: What becomes of the metadata of a text that is already there, or is restored: ``keep`` it,
+            ``merge`` the given keys into it as ``dict | dict`` does, or ``replace`` it. The memory always keeps its
+            id, source type and ``created_at``; without ``metadata`` it also keeps that.
         on_forgotten: What to do if the text is a forgotten memory: ``restore`` it, ``keep`` it forgotten (the outcome
             is ``existing`` and ``memory.is_deleted`` is true), or ``raise``.
 
     Raises:
         ForgottenMemoryError: The text is a forgotten memory, and ``on_forgotten`` is ``raise``; nothing was written.
         HashCollisionError: The agent has a different text with the same hash; nothing was written.
-        InvalidInputError: A value cannot be stored; nothing was sent.
+        InvalidInputError: A value cannot be stored, or the merged metadata is too large; nothing was written.
         TransactionConflictError: There was a deadlock with another scope; run the scope again.
     """
+    check_choice("on_existing", on_existing, get_args(OnExisting))
     check_choice("on_forgotten", on_forgotten, get_args(OnForgotten))
     scope = current_scope()
     tenant_id = tenant_of(scope)
-    draft = Drafter(tenant_id, scope.agent_id).draft(content_text, source_type, metadata, agent_id)
+    drafter = Drafter(tenant_id, scope.agent_id)
+    draft = drafter.draft(content_text, source_type, metadata, agent_id, created_at)
     for _ in range(ATTEMPTS):
         row = await _REMEMBER.fetch_row(
             draft.agent_id,
@@ -77,6 +88,9 @@ async def remember(
             draft.content_hash,
             draft.metadata,
             on_forgotten == "restore",
+            draft.created_at,
+            str(on_existing),
+            drafter.metadata_max_bytes,
         )
         if row is not None:
             break
@@ -87,12 +101,15 @@ async def remember(
         raise HashCollisionError(draft.agent_id, draft.content_hash)
     if memory.is_deleted and on_forgotten == "raise":
         raise ForgottenMemoryError(memory.memory_id)
+    if not row["fits"]:
+        raise merged_too_large(drafter.metadata_max_bytes)
     return Remembered(memory, StoreOutcome(row["outcome"]))
 
 
 async def remember_many(
     items: Iterable[Item] | AsyncIterable[Item],
     *,
+    on_existing: OnExisting = "keep",
     on_forgotten: OnForgotten = "restore",
     on_error: OnError = "raise",
     progress: Callable[[int], None] | None = None,
@@ -109,6 +126,9 @@ async def remember_many(
             but must end any scope of its own before it yields. A retry rolls back what the generator wrote, and the
             cursors that it reads from; if it needs one of those, the call ends with a conflict. Other tasks of the
             scope wait until the call ends, so a source that waits for one of them deadlocks.
+        on_existing: What becomes of the metadata of a text that is already there, or is restored: ``keep`` it,
+            ``merge`` the given keys into it as ``dict | dict`` does, or ``replace`` it. The memory always keeps its
+            id, source type and ``created_at``. Items without ``metadata`` change nothing.
         on_forgotten: What to do if a text is a forgotten memory: ``restore`` it, ``keep`` it forgotten, or ``raise``.
         on_error: What to do if an item cannot be stored: ``raise``, and store nothing, or ``report`` it and go on.
         progress: Called from time to time with the number of items that are done; it only grows.
@@ -123,10 +143,13 @@ async def remember_many(
         HashCollisionError: Two different texts of an agent have the same hash.
         TransactionConflictError: Every attempt met a deadlock or a conflict; nothing was stored.
     """
+    check_choice("on_existing", on_existing, get_args(OnExisting))
     check_choice("on_forgotten", on_forgotten, get_args(OnForgotten))
     check_choice("on_error", on_error, get_args(OnError))
     if not isinstance(items, AsyncIterable):
         check_several("items", items)
     if progress is not None and not callable(progress):
         raise InvalidInputError("progress", f"must be callable, not {type(progress).__name__}")
-    return await store_stream(items, on_forgotten=on_forgotten, on_error=on_error, progress=progress)
+    return await store_stream(
+        items, on_existing=on_existing, on_forgotten=on_forgotten, on_error=on_error, progress=progress
+    )

@@ -7,8 +7,11 @@ quotes the value.
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +19,7 @@ from memory_guild.errors import InvalidInputError
 from memory_guild.types import NAME_MAX_LENGTH
 
 _JSON_MAX_DEPTH = 256  # far below Python's recursion limit: what is stored can be read at any depth of the stack
-_JSON_MAX_CHARACTERS = 60_000_000  # up to 4 bytes each; a jsonb holds 2**28 bytes
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})  # Unicode's control, format and separator characters
 _JSON_MAX_INTEGER_BITS = 14_000  # 4,214 digits; Python refuses to read an integer of more than 4,300
 
 
@@ -63,14 +66,21 @@ def check_length(field: str, value: str, max_length: int) -> str:
 
 
 def check_content(field: str, value: object, max_bytes: int) -> str:
-    """The text of a memory: at most ``max_bytes`` bytes of UTF-8."""
+    """The text of a memory: not blank, and at most ``max_bytes`` bytes of UTF-8."""
     text = check_text(field, value)
+    if not text[:1].isalnum() and is_blank(text):
+        raise InvalidInputError(field, "must not be empty" if not text else "is blank; there is nothing to remember")
     size = len(text.encode())
     if size > max_bytes:
         raise InvalidInputError(
             field, f"has {size} bytes; at most {max_bytes} are allowed (MEMORY_GUILD_CONTENT_MAX_BYTES)"
         )
     return text
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text is visible: it is empty, or only spaces, control and format characters."""
+    return all(unicodedata.category(character) in _INVISIBLE for character in text)
 
 
 def check_json_object(field: str, value: object) -> dict[str, Any]:
@@ -150,23 +160,40 @@ def _check_json_items(items: Mapping[Any, object], depth: int) -> None:
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict).encode
+_TEXTS_AND_LARGE_FLOATS = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9.]+e\+[0-9]+')
 
 
 def encode_json(value: Any) -> str:
-    """The JSON text of a checked value."""
-    return _encode(value)
+    """The JSON text of a checked value.
+
+    A jsonb keeps the digits of a number and not its exponent: ``1e+16`` would be read as an int, and ``1e+23`` as
+    another number than the float. So large floats are written with all of their digits and a decimal point.
+    """
+    text = _encode(value)
+    return _TEXTS_AND_LARGE_FLOATS.sub(_without_exponent, text) if "e+" in text else text
 
 
-def encode_json_object(field: str, value: object) -> str:
-    """The JSON text of an object, see :func:`check_json_object`, if PostgreSQL can store it in one jsonb."""
+def _without_exponent(match: re.Match[str]) -> str:
+    found = match.group()
+    return found if found.startswith('"') else f"{Decimal(found):f}.0"
+
+
+def encode_json_object(field: str, value: object, max_bytes: int) -> str:
+    """The JSON text of an object, see :func:`check_json_object`: at most ``max_bytes`` bytes of UTF-8."""
     checked = check_json_object(field, value)
     try:
-        text = _encode(checked)
+        text = encode_json(checked)
     except RecursionError:
         raise _too_deep(field) from None
-    if len(text) > _JSON_MAX_CHARACTERS:
-        raise InvalidInputError(field, f"has {len(text)} characters as JSON; at most {_JSON_MAX_CHARACTERS} fit")
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > max_bytes:
+        raise InvalidInputError(field, problem_of_metadata_size(size, max_bytes))
     return text
+
+
+def problem_of_metadata_size(size: int, max_bytes: int) -> str:
+    """What is wrong with metadata of ``size`` bytes."""
+    return f"has {size} bytes as JSON; at most {max_bytes} are allowed (MEMORY_GUILD_METADATA_MAX_BYTES)"
 
 
 def check_aware(field: str, value: object) -> datetime:

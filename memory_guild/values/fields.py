@@ -18,7 +18,7 @@ from tortoise.migrations.constraints import CheckConstraint
 
 from memory_guild.errors import CheckError, InvalidInputError
 from memory_guild.moments import DistantMoment
-from memory_guild.settings import content_max_bytes
+from memory_guild.settings import content_max_bytes, metadata_max_bytes
 from memory_guild.types import CHOICE_MAX_LENGTH
 from memory_guild.values.checks import (
     check_aware,
@@ -136,7 +136,7 @@ class JsonObjectField(fields.JSONField[dict[str, Any]]):
             if self.null:
                 return None
             raise missing_value(self)
-        return encode_json_object(self.model_field_name, value)
+        return encode_json_object(self.model_field_name, value, metadata_max_bytes())
 
 
 class FlagField(fields.BooleanField[bool | None]):

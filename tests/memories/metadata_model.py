@@ -15,7 +15,24 @@ _MISSING = object()
 
 def fulfils(metadata: Mapping[str, Any] | None, conditions: Mapping[str, Any]) -> bool:
     """Whether a memory with this metadata is found by these conditions."""
-    return all(_fulfils((metadata or {}).get(key, _MISSING), wanted) for key, wanted in conditions.items())
+    return all(_fulfils(_found(metadata or {}, key), wanted) for key, wanted in conditions.items())
+
+
+def _found(metadata: Mapping[str, Any], key: str) -> Any:
+    """What stands under the key; if there is no such key and it has dots, what the path leads to."""
+    if key in metadata or "." not in key:
+        return metadata.get(key, _MISSING)
+    found: Any = metadata
+    for step in key.split("."):
+        if isinstance(found, dict) and step in found:
+            found = found[step]
+        elif (
+            isinstance(found, (list, tuple)) and step.lstrip("-").isdecimal() and -len(found) <= int(step) < len(found)
+        ):
+            found = found[int(step)]
+        else:
+            return _MISSING
+    return found
 
 
 def _fulfils(stored: Any, wanted: Any) -> bool:
@@ -27,12 +44,20 @@ def _fulfils(stored: Any, wanted: Any) -> bool:
 def _fulfils_operator(stored: Any, name: str, operand: Any) -> bool:
     if name == "$exists":
         return (stored is not _MISSING) is operand
+    if name == "$ne":
+        return not _fulfils_operator(stored, "$eq", operand)
+    if name == "$nin":
+        return not _fulfils_operator(stored, "$in", operand)
     if stored is _MISSING:
         return False
     if name == "$eq":
         return _are_equal(stored, operand)
     if name == "$in":
         return any(_are_equal(stored, item) for item in operand)
+    if name.startswith("$contains"):
+        wanted = [operand] if name == "$contains" else operand
+        are_there = [any(_are_equal(item, value) for item in stored) for value in wanted if _is_list(stored)]
+        return _is_list(stored) and (any(are_there) if name == "$contains_any" else all(are_there))
     compare = _COMPARISONS[name]
     if isinstance(operand, datetime):
         moment = _moment(stored)
@@ -53,6 +78,10 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_as_json(item) for item in value]
     return (type(value).__name__, value)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
 
 
 def _is_number(value: Any) -> bool:

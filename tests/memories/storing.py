@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import pytest
 from memory_guild.errors import CheckError, InvalidInputError
 from memory_guild.memories.bulk import OnError, OnForgotten, store_stream
 from memory_guild.memories.drafts import Item
+from memory_guild.memories.merging import OnExisting
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.stream import BatchSizes
 from memory_guild.models import hash_content
@@ -32,6 +33,7 @@ _CYCLE["itself"] = _CYCLE
 
 SOURCE_TYPE_CHECK = "memory_records_source_type_check"
 CONTENT_LIMIT = 1000
+METADATA_LIMIT = 2000
 
 BAD_VALUES = [
     pytest.param("agent_id", "", "agent_id", InvalidInputError, id="empty agent"),
@@ -42,6 +44,20 @@ BAD_VALUES = [
     pytest.param("agent_id", [SECRET], "agent_id", InvalidInputError, id="agent is a list"),
     pytest.param("source_type", SECRET, "source_type", CheckError, id="unknown source type"),
     pytest.param("source_type", [SECRET], "source_type", CheckError, id="source type is a list"),
+    pytest.param("content_text", "", "content_text", InvalidInputError, id="empty text"),
+    pytest.param("content_text", " \t\r\n\u3000", "content_text", InvalidInputError, id="blank text"),
+    pytest.param("content_text", "\ufeff\u200b\x1b", "content_text", InvalidInputError, id="invisible text"),
+    pytest.param("created_at", datetime(2024, 5, 4, 12), "created_at", InvalidInputError, id="naive created_at"),
+    pytest.param("created_at", 1714823999, "created_at", InvalidInputError, id="created_at is a number"),
+    pytest.param("created_at", SECRET, "created_at", InvalidInputError, id="created_at is some text"),
+    pytest.param(
+        "created_at",
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+        "created_at",
+        InvalidInputError,
+        id="created_at before the year 1",
+    ),
+    pytest.param("metadata", {"a": "x" * METADATA_LIMIT}, "metadata", InvalidInputError, id="large metadata"),
     pytest.param("content_text", f"{SECRET}\x00", "content_text", InvalidInputError, id="NUL in text"),
     pytest.param("content_text", f"{SECRET}\ud800", "content_text", InvalidInputError, id="surrogate in text"),
     pytest.param("content_text", SECRET.encode(), "content_text", InvalidInputError, id="text is bytes"),
@@ -77,6 +93,7 @@ class RememberMany(Protocol):
         self,
         items: Iterable[Item] | AsyncIterable[Item],
         *,
+        on_existing: OnExisting = "keep",
         on_forgotten: OnForgotten = "restore",
         on_error: OnError = "raise",
         progress: Callable[[int], None] | None = None,
@@ -89,11 +106,19 @@ def remember_many_with(sizes: BatchSizes) -> RememberMany:
     async def remember_many(
         items: Iterable[Item] | AsyncIterable[Item],
         *,
+        on_existing: OnExisting = "keep",
         on_forgotten: OnForgotten = "restore",
         on_error: OnError = "raise",
         progress: Callable[[int], None] | None = None,
     ) -> StoreReport:
-        return await store_stream(items, on_forgotten=on_forgotten, on_error=on_error, progress=progress, sizes=sizes)
+        return await store_stream(
+            items,
+            on_existing=on_existing,
+            on_forgotten=on_forgotten,
+            on_error=on_error,
+            progress=progress,
+            sizes=sizes,
+        )
 
     return remember_many
 

@@ -20,7 +20,7 @@ from memory_guild.memories.reading import count, find
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import SourceType
 from tests.databases import copied_database
-from tests.memories.reading import found_by, insert_metadata, store
+from tests.memories.reading import found_by, insert_metadata, store, texts_of
 
 # The metadata's "v" of one memory each, as JSON text; named by what it is.
 STORED = {
@@ -92,6 +92,26 @@ FOUND: dict[str, tuple[Any, list[str]]] = {
     "$in nothing": ({"$in": []}, []),
     "$exists": ({"$exists": True}, EVERYTHING),
     "not $exists": ({"$exists": False}, SOMEWHERE),
+    "$ne": ({"$ne": 3}, [name for name in [*EVERYTHING, *SOMEWHERE] if name not in THREES]),
+    "$ne null": ({"$ne": None}, [name for name in [*EVERYTHING, *SOMEWHERE] if name != "null"]),
+    "$ne of what is there": ({"$ne": "text", "$exists": True}, [name for name in EVERYTHING if name != "text"]),
+    "$ne an object": ({"$ne": {"b": [True], "a": 1}, "$in": [{"a": 1, "b": [True]}, {}]}, ["empty object"]),
+    "$nin": ({"$nin": [3, "text"]}, [name for name in [*EVERYTHING, *SOMEWHERE] if name not in [*THREES, "text"]]),
+    "$nin nothing": ({"$nin": []}, [*EVERYTHING, *SOMEWHERE]),
+    "$contains": ({"$contains": 1.0}, ["list", "list reversed", "list longer"]),
+    "$contains text": ({"$contains": "text"}, ["list of text"]),
+    "$contains a part of a text": ({"$contains": "tex"}, []),
+    "$contains a key": ({"$contains": "a"}, []),
+    "$contains a list": ({"$contains": [1, 2]}, []),
+    "$contains_any": ({"$contains_any": [3, "text"]}, ["list longer", "list of text"]),
+    "$contains_any of nothing": ({"$contains_any": []}, []),
+    "$contains_all": ({"$contains_all": [2, 1, 1]}, ["list", "list reversed", "list longer"]),
+    "$contains_all of a set": ({"$contains_all": {1, 2, 3}}, ["list longer"]),
+    "$contains_all of nothing": (
+        {"$contains_all": []},
+        ["list", "list reversed", "list longer", "list of text", "empty list"],
+    ),
+    "an object with a key that looks like an operator": ({"$eq": {"gte": 2}}, []),
     "$gt": ({"$gt": 3}, ["10", "2**53", "2**53+1", "googol", "1e300"]),
     "$gte": ({"$gte": 3.0}, [*THREES, "10", "2**53", "2**53+1", "googol", "1e300"]),
     "$lt": ({"$lt": 0.1}, ["-0.5", "0", "1e-300"]),
@@ -112,6 +132,20 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "just a dollar": ({"v": {"$": 1}}, "metadata.v"),
     "$exists with a number": ({"v": {"$exists": 1}}, "metadata.v"),
     "$exists with None": ({"v": {"$exists": None}}, "metadata.v"),
+    "an operator without its dollar": ({"v": {"gte": 2}}, "metadata.v"),
+    "an operator without its dollar beside a key": ({"v": {"a": 1, "in": [2]}}, "metadata.v"),
+    "an operator in capitals": ({"v": {"GTE": 2}}, "metadata.v"),
+    "an operator as Django writes it": ({"v": {"__gte": 2}}, "metadata.v"),
+    "an operator with a blank before it": ({"v": {" $gte": 2}}, "metadata.v"),
+    "an operator as a sign": ({"v": {">=": 2}}, "metadata.v"),
+    "an operator of another store": ({"v": {"contains": "a"}}, "metadata.v"),
+    "an operator instead of a key": ({"$gte": 2}, "metadata.$gte"),
+    "$or, which there is not": ({"$or": [{"v": 1}, {"v": 2}]}, "metadata.$or"),
+    "$not, which there is not": ({"v": {"$not": 3}}, "metadata.v"),
+    "$nin with text": ({"v": {"$nin": "text"}}, "metadata.v"),
+    "$contains_any with text": ({"v": {"$contains_any": "text"}}, "metadata.v"),
+    "$contains with a datetime": ({"v": {"$contains": datetime(2024, 1, 1, tzinfo=UTC)}}, "metadata.v"),
+    "$ne with NaN": ({"v": {"$ne": float("nan")}}, "metadata.v"),
     "$in with text": ({"v": {"$in": "text"}}, "metadata.v"),
     "$in with bytes": ({"v": {"$in": b"text"}}, "metadata.v"),
     "$in with a dict": ({"v": {"$in": {"a": 1}}}, "metadata.v"),
@@ -151,6 +185,8 @@ KEYS = [
     "a.b",
     "$.v",
     "$v",
+    "a..b",
+    ".",
     "a->>b",
     "größe",
     "😀",
@@ -215,7 +251,7 @@ def test_no_message_shows_a_value() -> None:
 class Operator(str, Enum):  # noqa: UP042 - whose text, other than a StrEnum's, is not its value
     """Operators, as a caller may name them."""
 
-    GT, NE, IN = "$gt", "$ne", "$in"
+    GT, NE, IN, NEAR = "$gt", "$ne", "$in", "$near"
 
 
 async def test_operators_may_be_members_of_an_enum(stored: None) -> None:
@@ -224,8 +260,9 @@ async def test_operators_may_be_members_of_an_enum(stored: None) -> None:
         assert greater == await found_by(metadata={"v": {"$gt": 3}})
         assert "10" in greater
         assert await found_by(metadata={"v": {Operator.IN: [3], "$gt": 2}}) == set(THREES)
+        assert await found_by(metadata={"v": {Operator.NE: 3}}) == await found_by(metadata={"v": {"$ne": 3}})
         with pytest.raises(InvalidInputError, match="unknown operator"):
-            await find(metadata={"v": {Operator.NE: 3}})
+            await find(metadata={"v": {Operator.NEAR: 3}})
 
 
 async def test_a_key_may_be_any_text(database: str) -> None:
@@ -234,6 +271,55 @@ async def test_a_key_may_be_any_text(database: str) -> None:
 
         for number, key in enumerate(KEYS):
             assert await found_by({key: number}) == await found_by({key: {"$exists": True}}) == {repr(key)}
+
+
+NESTED = {
+    "author": {"name": "Ann", "born": {"year": 1950}},
+    "tags": ["red", {"shade": "dark"}],
+    "a.b": 1,
+    "a": {"b": 2},
+}
+PATHS: dict[str, dict[str, Any]] = {
+    "a key of an object": {"author.name": "Ann"},
+    "deeper": {"author.born.year": {"$gte": 1950, "$lt": 1951}},
+    "an object": {"author.born": {"year": 1950.0}},
+    "an item of a list": {"tags.0": "red"},
+    "the last item": {"tags.-1": {"$exists": True}},
+    "into an item": {"tags.1.shade": {"$in": ["light", "dark"]}},
+    "is not there": {"author.name.first": {"$exists": False}},
+    "not equal": {"author.name": {"$ne": "Bob"}, "author.nobody": {"$ne": "Ann"}},
+    "the key with the dot comes first": {"a.b": 1},
+}
+
+
+@pytest.mark.parametrize("conditions", PATHS.values(), ids=PATHS)
+async def test_dots_lead_into_nested_metadata(database: str, conditions: dict[str, Any]) -> None:
+    async with tenant_scope("acme"):
+        other = {"author": {"name": "Bob"}, "author name": "Ann", "a": {"b": 1, "c": 2}}
+        await store({"content_text": "nested", "metadata": NESTED}, {"content_text": "other", "metadata": other})
+        await store({"content_text": "none", "metadata": None}, {"content_text": "text", "metadata": {"author": "Ann"}})
+        found = await found_by(conditions)
+        assert "nested" in found
+        assert found <= ({"nested", "other"} if "a.b" in conditions else {"nested", "none", "text"} | {"other"})
+        assert await found_by(conditions | {"author.name": "Ann"}) == ({"nested"} if found else set())
+        assert await found_by({"a.c": 2}) == {"other"}
+        assert await found_by({"author": "Ann"}) == {"text"}
+
+
+@pytest.mark.parametrize("agents", [["agent-1", "agent-3"], ("agent-3", "agent-1"), {"agent-1", "agent-3"}])
+async def test_one_agent_or_several(database: str, agents: Any) -> None:
+    async with tenant_scope("acme"):
+        await store(*({"content_text": f"text {n}", "agent_id": f"agent-{n}"} for n in range(5)))
+        assert set(texts_of((await find(agent_id=agents)).memories)) == {"text 1", "text 3"}
+        assert await count(agent_id=agents) == 2
+        assert await count(agent_id=["agent-4"]) == await count(agent_id="agent-4") == 1
+        assert await count(agent_id=[]) == 0
+        assert await forget_where(agent_id=agents) == 2
+        assert await count() == 3
+        for refused in (["agent-1", ""], ["agent-1", 5], 5, ["\x00"]):
+            with pytest.raises(InvalidInputError) as caught:
+                await find(agent_id=refused)  # type: ignore[arg-type]
+            assert caught.value.field == "agent_id"
 
 
 async def test_as_many_conditions_as_there_are_keys(database: str) -> None:

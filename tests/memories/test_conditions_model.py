@@ -59,14 +59,15 @@ NUMBERS_OR_MOMENTS = st.one_of(
 OPERATORS = st.fixed_dictionaries(
     {},
     optional={
-        "$eq": VALUES,
-        "$in": st.lists(VALUES, max_size=3),
+        **dict.fromkeys(("$eq", "$ne", "$contains"), VALUES),
+        **dict.fromkeys(("$in", "$nin", "$contains_any", "$contains_all"), st.lists(VALUES, max_size=3)),
         "$exists": st.booleans(),
         **dict.fromkeys(("$gt", "$gte", "$lt", "$lte"), NUMBERS_OR_MOMENTS),
     },
 )
-FIELDS = st.sampled_from("kl")
-METADATA = st.none() | st.dictionaries(FIELDS, VALUES, max_size=2)
+METADATA = st.none() | st.dictionaries(st.sampled_from(["k", "l", "k.a", "0"]), VALUES, max_size=3)
+STEPS = st.sampled_from(["k", "l", "a", "b", "0", "1", "-1", ""])
+FIELDS = st.sampled_from("kl") | st.lists(STEPS, min_size=1, max_size=3).map(".".join)
 CONDITIONS = st.dictionaries(FIELDS, VALUES | OPERATORS, max_size=2)
 
 
@@ -77,6 +78,12 @@ async def test_what_is_found_is_what_the_model_says(in_utc: None, data: st.DataO
     stored = data.draw(st.lists(METADATA, min_size=1, max_size=8))
     used = [value for metadata in stored for value in (metadata or {}).values()]
     wanted = [data.draw(CONDITIONS) for _ in range(4)] + [{"k": value} for value in used] + [{"l": {"$in": used}}]
+    for value in used:
+        match value:
+            case [item, *_]:
+                wanted += [{"k": {"$contains": item}}, {"k": {"$contains_all": value}}, {"k.0": item}]
+            case {"a": item}:
+                wanted += [{"k.a": item}, {"k.a": {"$ne": item}}, {"k.a.0": {"$exists": True}}]
     with pytest.raises(Undone):
         async with tenant_scope("model"):
             await store(*({"content_text": str(n), "metadata": metadata} for n, metadata in enumerate(stored)))

@@ -140,11 +140,11 @@ async def test_a_new_memory_has_every_column() -> None:
     assert record.created_at == record.updated_at
 
 
-@pytest.mark.parametrize("given", [item(""), item("", metadata=None), item("", metadata={})])
-async def test_text_and_metadata_may_be_empty(given: dict[str, Any], superuser: Connection) -> None:
+@pytest.mark.parametrize("given", [item("."), item(".", metadata=None), item(".", metadata={})])
+async def test_metadata_may_be_empty(given: dict[str, Any], superuser: Connection) -> None:
     async with tenant_scope("acme"):
         assert (await remember_many([given])).created == 1
-    assert await superuser.fetchval("SELECT content_text || metadata FROM memory_records") == "{}"
+    assert await superuser.fetchval("SELECT content_text || metadata FROM memory_records") == ".{}"
 
 
 async def test_agents_and_tenants_keep_their_own_copies(superuser: Connection) -> None:

@@ -25,6 +25,7 @@ from tests.memories.storing import (
     BAD_VALUES,
     COLLIDING_TEXT,
     CONTENT_LIMIT,
+    METADATA_LIMIT,
     SECRET,
     TEXT,
     Connection,
@@ -41,6 +42,7 @@ pytestmark = pytest.mark.usefixtures("shared_database")
 @pytest.fixture
 def small_contents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORY_GUILD_CONTENT_MAX_BYTES", str(CONTENT_LIMIT))
+    monkeypatch.setenv("MEMORY_GUILD_METADATA_MAX_BYTES", str(METADATA_LIMIT))
 
 
 OTHER_BAD_ITEMS = [

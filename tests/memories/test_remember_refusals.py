@@ -9,11 +9,11 @@ import pytest
 from memory_guild import remember, remember_many, tenant_scope, update
 from memory_guild.errors import CheckError, ConstraintError, HashCollisionError, InvalidInputError
 from memory_guild.models import MemoryRecord, hash_content
-from memory_guild.values import checks
 from tests.memories.storing import (
     BAD_VALUES,
     COLLIDING_TEXT,
     CONTENT_LIMIT,
+    METADATA_LIMIT,
     SECRET,
     SOURCE_TYPE_CHECK,
     TEXT,
@@ -46,12 +46,13 @@ async def test_a_bad_value_is_named_and_nothing_is_written(
 @pytest.fixture
 def small_contents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORY_GUILD_CONTENT_MAX_BYTES", str(CONTENT_LIMIT))
+    monkeypatch.setenv("MEMORY_GUILD_METADATA_MAX_BYTES", str(METADATA_LIMIT))
 
 
 async def test_metadata_has_a_limit(monkeypatch: pytest.MonkeyPatch, superuser: Connection) -> None:
-    """What PostgreSQL would refuse, and with it everything that the scope has done."""
-    monkeypatch.setattr(checks, "_JSON_MAX_CHARACTERS", 100)
-    fits, too_long = {"a": "ü" * 92}, {"a": "ü" * 93}
+    """In bytes of UTF-8, whatever the way in."""
+    monkeypatch.setenv("MEMORY_GUILD_METADATA_MAX_BYTES", "100")
+    fits, too_long = {"a": "ü" * 46}, {"a": "ü" * 46 + "u"}
     async with tenant_scope("acme", "scribe"):
         memory, _ = await remember("text", source_type="document", metadata=fits)
         for refused in (
@@ -59,7 +60,7 @@ async def test_metadata_has_a_limit(monkeypatch: pytest.MonkeyPatch, superuser: 
             lambda: update(memory, metadata=too_long),
             lambda: MemoryRecord.create(content_text="other", source_type="document", metadata=too_long),
         ):
-            with pytest.raises(InvalidInputError, match="has 101 characters as JSON; at most 100 fit") as caught:
+            with pytest.raises(InvalidInputError, match="has 101 bytes as JSON; at most 100 are allowed") as caught:
                 await refused()
             assert caught.value.field == "metadata"
         report = await remember_many([item("one"), item("two", metadata=too_long)], on_error="report")
@@ -67,9 +68,9 @@ async def test_metadata_has_a_limit(monkeypatch: pytest.MonkeyPatch, superuser: 
     assert await texts(superuser) == ["text", "one"]
 
 
-async def test_a_text_of_exactly_the_limit_is_a_memory_and_so_is_an_empty_one(small_contents: None) -> None:
+async def test_a_text_of_exactly_the_limit_is_a_memory_and_so_is_a_single_sign(small_contents: None) -> None:
     async with tenant_scope("acme", "scribe"):
-        for text in ("ü" * (CONTENT_LIMIT // 2), ""):
+        for text in ("ü" * (CONTENT_LIMIT // 2), "?", " - ", "\ufeff.", "\U0001f40d", "\ue000", "\u0301"):
             memory, outcome = await remember(text, source_type="document")
             assert (memory.content_text, outcome) == (text, "created")
 

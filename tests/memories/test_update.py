@@ -23,6 +23,7 @@ from tests.memories.storing import (
     BAD_VALUES,
     COLLIDING_TEXT,
     CONTENT_LIMIT,
+    METADATA_LIMIT,
     SECRET,
     TEXT,
     Connection,
@@ -46,7 +47,7 @@ async def a_memory(text: str = TEXT, **changes: Any) -> MemoryRecord:
     "changes",
     [
         {"content_text": "another text"},
-        {"content_text": ""},
+        {"content_text": "."},
         {"source_type": "external"},
         {"metadata": {"page": [4]}},
         {"metadata": {}},
@@ -225,7 +226,8 @@ async def test_nothing_to_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "field", "kind"), [case for case in BAD_VALUES if case.values[0] != "agent_id"]
+    ("column", "value", "field", "kind"),
+    [case for case in BAD_VALUES if case.values[0] not in ("agent_id", "created_at")],
 )
 async def test_a_bad_value_is_named_and_nothing_changes(
     column: str,
@@ -236,6 +238,7 @@ async def test_a_bad_value_is_named_and_nothing_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MEMORY_GUILD_CONTENT_MAX_BYTES", str(CONTENT_LIMIT))
+    monkeypatch.setenv("MEMORY_GUILD_METADATA_MAX_BYTES", str(METADATA_LIMIT))
     memory_id = await insert(superuser, TEXT)
     rows = await stored(superuser)
     async with tenant_scope("acme"):

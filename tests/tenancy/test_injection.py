@@ -199,7 +199,10 @@ async def test_no_lookup_becomes_sql(attacker: Attacker, model: type[StrictModel
     assert await attacker.tries(makers()) > 20
 
 
-JSON_CONDITION = {MemoryRecord: "metadata__filter", MemoryEmbedding: "memory__metadata__filter"}
+JSON_CONDITION: dict[type[StrictModel], str] = {
+    MemoryRecord: "metadata__filter",
+    MemoryEmbedding: "memory__metadata__filter",
+}
 WAYS: dict[str, Callable[[type[StrictModel], str, Any], Any]] = {
     "exclude": lambda model, lookup, value: model.exclude(**{lookup: value}),
     "get": lambda model, lookup, value: model.get(**{lookup: value}),

@@ -87,7 +87,12 @@ class Aim:
 
     def instance(self, model: type[StrictModel]) -> Any:
         """The row of that model's table."""
-        return {MemoryRecord: self.memory, MemoryEmbedding: self.embedding, MemoryRelationship: self.edge}[model]
+        rows: dict[type[StrictModel], StrictModel] = {
+            MemoryRecord: self.memory,
+            MemoryEmbedding: self.embedding,
+            MemoryRelationship: self.edge,
+        }
+        return rows[model]
 
 
 def _stored(instance: _Row) -> _Row:

@@ -5,6 +5,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS memory_guild_staged (
     source_type varchar,
     content_text text,
     content_hash varchar,
-    metadata jsonb
+    metadata jsonb,
+    created_at timestamptz
 );
 TRUNCATE pg_temp.memory_guild_staged;
