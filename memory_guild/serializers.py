@@ -25,6 +25,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from tortoise import Tortoise
 from tortoise.context import TortoiseContext
 from tortoise.contrib.pydantic import PydanticModel, pydantic_model_creator
@@ -281,10 +282,18 @@ class MemoryAccessPolicyCreate(_create(MemoryAccessPolicy, "policy_name", "polic
     """A policy to store."""
 
 
+def invalid_inputs(error: ValidationError) -> list[InvalidInputError]:
+    """All of Pydantic's errors as errors of the package, without the input."""
+    return [_as_invalid_input(found) for found in error.errors(include_url=False, include_input=False)]
+
+
 def invalid_input(error: ValidationError) -> InvalidInputError:
     """The first of Pydantic's errors as an error of the package, without the input."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    ours = first.get("ctx", {}).get("error")
+    return invalid_inputs(error)[0]
+
+
+def _as_invalid_input(found: ErrorDetails) -> InvalidInputError:
+    ours = found.get("ctx", {}).get("error")
     if isinstance(ours, InvalidInputError):
         return ours
-    return InvalidInputError(".".join(str(part) for part in first["loc"]), first["msg"])
+    return InvalidInputError(".".join(str(part) for part in found["loc"]), found["msg"])

@@ -5,39 +5,66 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, get_args
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from memory_guild.cli.console import errors, output
 from memory_guild.database.connecting import connect
-from memory_guild.errors import UnreadableFileError
+from memory_guild.errors import MemoryGuildError, UnreadableFileError
+from memory_guild.memories.arguments import check_choice
+from memory_guild.memories.merging import OnExisting
 from memory_guild.transfer import jsonl
 
 
 def run(
     file: Annotated[Path, typer.Argument(help="A file of JSON lines, or - for standard input.", show_default=False)],
+    tenant: Annotated[
+        str | None, typer.Option(help="The tenant of all lines; lines that name another one are bad.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="The agent of the lines that name none.")] = None,
+    on_existing: Annotated[
+        str, typer.Option(help="The metadata of texts that are already there: keep, merge or replace it.")
+    ] = "keep",
     batch_size: Annotated[int, typer.Option(min=1, help="How many lines to store at once.")] = jsonl.DEFAULT_BATCH_SIZE,
 ) -> None:
     """Store the memories of a JSON-lines file; each line is an object in the shape of MemoryRecordCreate.
 
-    Bad lines are reported and skipped; all others are stored. Exit code: 0 if all lines are good, 1 if some are bad, 2
-    if the file cannot be read.
+    The file may be compressed (gzip, bzip2, xz). Bad lines are reported and skipped; all others are stored. Exit code:
+    0 if all lines are good, 1 if some are bad, 2 if the file cannot be read, 130 if you interrupt it.
     """
+    choice = check_choice("on_existing", on_existing, get_args(OnExisting))
+    report = jsonl.IngestReport()
     try:
         with jsonl.open_lines(file) as lines:
-            report = asyncio.run(_ingest(lines, batch_size))
+            records = jsonl.read_records(lines, tenant_id=tenant, agent_id=agent)
+            asyncio.run(_ingest(lines, records, batch_size, choice, report))
     except UnreadableFileError as error:
         errors.print(str(error), style="red", markup=False, highlight=False)
+        _print_if_begun(report)
         raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        errors.print("Interrupted. What was stored until then stays; run it again to store the rest.", style="red")
+        _print_report(report)
+        raise typer.Exit(130) from None
+    except MemoryGuildError:
+        _print_if_begun(report)
+        raise
     _print_report(report)
     if report.bad_count:
         raise typer.Exit(1)
 
 
-async def _ingest(file: BinaryIO, batch_size: int) -> jsonl.IngestReport:
+async def _ingest(
+    file: BinaryIO,
+    records: Iterator[jsonl.Line],
+    batch_size: int,
+    on_existing: OnExisting,
+    report: jsonl.IngestReport,
+) -> None:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -57,7 +84,7 @@ async def _ingest(file: BinaryIO, batch_size: int) -> jsonl.IngestReport:
                 position = None if size is None else file.tell()
                 progress.update(task, completed=position, description=f"{lines:,} lines")
 
-            return await jsonl.ingest(jsonl.read_records(file), batch_size=batch_size, progress=show)
+            await jsonl.ingest(records, batch_size=batch_size, on_existing=on_existing, progress=show, report=report)
 
 
 def _size(file: BinaryIO) -> int | None:
@@ -67,6 +94,12 @@ def _size(file: BinaryIO) -> int | None:
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _print_if_begun(report: jsonl.IngestReport) -> None:
+    if report.read:
+        errors.print("What was stored until then stays; run it again to store the rest.")
+        _print_report(report)
 
 
 def _print_report(report: jsonl.IngestReport) -> None:

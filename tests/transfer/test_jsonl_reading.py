@@ -35,7 +35,7 @@ BAD: list[tuple[bytes, str]] = [
     (line(agent_id="a" * 256), "agent_id: "),
     (line(tenant_id=f"\x00{SECRET}"), "tenant_id: contains a NUL"),
     (line(source_type=SECRET), "source_type: Input should be 'conversation', "),
-    (line(source_type=[SECRET]), "source_type: Input should be 'conversation', "),
+    (line(source_type=[SECRET]), "source_type: Value error, must be a str"),
     (line(content_text=None), "content_text: "),
     (line(content_text={"a": SECRET}), "content_text: "),
     (line(f"{SECRET}\x00"), "content_text: contains a NUL"),
