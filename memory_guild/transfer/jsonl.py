@@ -235,8 +235,10 @@ def _parse(number: int, text: bytes, model: type[MemoryRecordCreate], tenant_id:
     try:
         record = model.model_validate_json(text)
     except ValidationError as error:
-        for found in invalid_inputs(error):
-            problems.append(f"{_printable(found.field)}: {found.reason}" if found.field else found.reason)
+        problems += [
+            f"{_printable(found.field)}: {found.reason}" if found.field else found.reason
+            for found in invalid_inputs(error)
+        ]
     else:
         if tenant_id is not None and record.tenant_id != tenant_id:
             problems.append("tenant_id: is not the tenant that all lines are stored for")
