@@ -428,6 +428,25 @@ class UnsupportedEncodingError(ConnectionFailedError):
         self.encoding = encoding
 
 
+class SeveralDatabasesError(MemoryGuildError):
+    """Several memory databases are open, and nothing says which one is meant.
+
+    Attributes:
+        databases: Their URLs, without passwords.
+    """
+
+    def __init__(self, databases: list[str]) -> None:
+        super().__init__(
+            f"{len(databases)} memory databases are open ({', '.join(databases)}); name one: `async with"
+            " guild.connect(url) as archive:`, and then `with archive.use():`"
+        )
+        self.databases = databases
+
+
+class WrongEventLoopError(MemoryGuildError, RuntimeError):
+    """A pool or scope was used in another event loop than the one that opened it; nothing was sent."""
+
+
 class StatementCanceledError(DatabaseError, TimeoutError):
     """The server canceled a statement, usually because it took too long (SQLSTATE 57014); it wrote nothing."""
 
@@ -516,9 +535,10 @@ class ScopeError(MemoryGuildError, TransactionManagementError):
 class NotConnectedError(ScopeError):
     """Something was used before ``connect()`` or ``Tortoise.init()``, or after its end; nothing was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, message: str = "") -> None:
         super().__init__(
-            "there is no connection here; do this inside `async with connect():`, and tenants' data inside"
+            message
+            or "there is no connection here; do this inside `async with connect():`, and tenants' data inside"
             " `async with tenant_scope(tenant_id):` in it"
         )
 

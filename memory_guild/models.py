@@ -15,18 +15,19 @@ from uuid import UUID
 from tortoise import Model, fields
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.schema_generator import BaseSchemaGenerator
-from tortoise.context import get_current_context
 from tortoise.fields.db_defaults import SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.queryset import BulkUpdateQuery, QuerySet, UpdateQuery
 
+from memory_guild.database.connections import current_connection
+from memory_guild.database.engine import GuildClient
 from memory_guild.database.querysets import CheckedManager, CheckedQuerySet
 from memory_guild.database.refusals import refusing
-from memory_guild.database.scope import TenantManager, TenantQuerySet, surrounding_scope
-from memory_guild.database.tortoise import RelationDefault, index_statement
+from memory_guild.database.scope import TenantManager, TenantQuerySet, connection_for, surrounding_scope
+from memory_guild.database.tortoise import RelationDefault, index_statement, prepare_models
 from memory_guild.database.transaction import KeyedConnection
-from memory_guild.errors import InvalidInputError, NotConnectedError
+from memory_guild.errors import InvalidInputError
 from memory_guild.types import (
     CONTENT_HASH_MAX_LENGTH,
     EMBEDDING_MODEL_MAX_LENGTH,
@@ -81,9 +82,7 @@ class StrictModel(Model):
 
     @classmethod
     def _choose_db(cls, for_write: bool = False) -> BaseDBAsyncClient:
-        if get_current_context() is None:
-            raise NotConnectedError
-        return super()._choose_db(for_write)
+        return connection_for(cls)  # type: ignore[no-any-return]
 
     def update_from_dict(self, data: dict[str, Any]) -> Self:
         """Set several attributes, checked as when the model is created."""
@@ -519,6 +518,8 @@ MODELS: tuple[type[StrictModel], ...] = (
     MemoryAccessPolicy,
 )
 """In the order of the specification."""
+
+prepare_models(__name__, "models", MODELS, current_connection, GuildClient)
 
 
 def check_constraints(model: type[StrictModel]) -> tuple[CheckConstraint, ...]:

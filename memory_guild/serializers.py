@@ -26,8 +26,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails
-from tortoise import Tortoise
-from tortoise.context import TortoiseContext
 from tortoise.contrib.pydantic import PydanticModel, pydantic_model_creator
 from tortoise.exceptions import NoValuesFetched
 from tortoise.fields import ReverseRelation
@@ -44,11 +42,6 @@ from memory_guild.models import (
 )
 from memory_guild.types import RELATIONS, ExplainedChoice, RelationshipType, SourceType
 from memory_guild.values.fields import TimestampField
-
-# Tortoise adds the columns of foreign keys when it initializes the models. A context of its own changes nothing else.
-with TortoiseContext():
-    Tortoise.init_models(["memory_guild.models"], "models")
-
 
 _QUIET = ConfigDict(hide_input_in_errors=True)  # errors are logged, and the input is what users tell their agents
 

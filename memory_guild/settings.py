@@ -1,18 +1,20 @@
 """The settings, from environment variables: read when they are first needed, never at import.
 
-``TORTOISE_ORM`` is the configuration for ``Tortoise.init(config=TORTOISE_ORM)`` and Aerich. It is built from the
-environment each time you ask for it. Building it connects to nothing: the embedded server starts with the first query.
+``TORTOISE_ORM`` is the configuration for ``Tortoise.init(config=TORTOISE_ORM)`` and Aerich. The environment is read
+when Tortoise uses it. That connects to nothing yet: the embedded server starts with the first query.
 ``OWNER_ORM`` is the same for Aerich's commands: on the embedded server the agents' login may not change the tables.
 """
 
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -208,6 +210,7 @@ class Settings:
             SettingsError: A variable cannot be used; the message names it.
         """
         given = os.environ if environment is None else environment
+        _refuse_misspelt(given)
         read = {name: variable.read(given) for name, variable in _OF_SETTINGS.items()}
         settings = cls(**{name: value for name, value in read.items() if value is not None})
         if settings.pool_min > settings.pool_max:
@@ -223,16 +226,7 @@ class Settings:
         Args:
             as_owner: Whether to connect to the embedded server as the owner of the tables, not as the agents' login.
         """
-        credentials = {"settings": self} | ({"embedded_login": "owner"} if as_owner else {})
-        return {
-            "connections": {"default": {"engine": "memory_guild.database.engine", "credentials": credentials}},
-            "apps": {
-                "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"},
-            },
-            "routers": ["memory_guild.database.scope.TenantRouter"],
-            "use_tz": True,
-            "timezone": "UTC",
-        }
+        return _configuration({"settings": self} | (_AS_OWNER if as_owner else {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +354,32 @@ VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES, _METADATA_MAX_BYTES)
 """Every variable that the package reads."""
 
 
+_names = {variable.name for variable in VARIABLES}
+_NOT_A_TEST = re.compile(r"MEMORY_?GUILD_(?!TEST_)", re.IGNORECASE)
+
+
+def _refuse_misspelt(environment: Mapping[str, str]) -> None:
+    """Report variables that are none of the package's: one that looks like a misspelling is an error.
+
+    Raises:
+        SettingsError: A name is almost that of a setting, and the setting itself is missing. Memories would go to
+            another database without a word.
+    """
+    for name in environment:
+        if not _NOT_A_TEST.match(name) or name in _names:
+            continue
+        meant = get_close_matches(name.upper(), _names, n=1, cutoff=0.85)
+        if meant and not environment.get(meant[0]):
+            raise SettingsError(name, f"is no setting; did you mean {meant[0]}?")
+        if name not in _reported:
+            _reported.add(name)
+            _log.warning("%s is no setting of memory-guild, so it has no effect", name)
+
+
+_reported: set[str] = set()
+_log = logging.getLogger("memory_guild.settings")
+
+
 def content_max_bytes() -> int:
     """How many bytes of UTF-8 the text of one memory may have: ``MEMORY_GUILD_CONTENT_MAX_BYTES``, or 1,000,000."""
     given: int | None = _CONTENT_MAX_BYTES.read(os.environ)
@@ -372,9 +392,19 @@ def metadata_max_bytes() -> int:
     return _METADATA_MAX_BYTES_DEFAULT if given is None else given
 
 
-def __getattr__(name: str) -> Any:
-    if name == "TORTOISE_ORM":
-        return Settings.from_environment().tortoise_config()
-    if name == "OWNER_ORM":
-        return Settings.from_environment().tortoise_config(as_owner=True)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _configuration(credentials: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "connections": {"default": {"engine": "memory_guild.database.engine", "credentials": credentials}},
+        "apps": {
+            "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"},
+        },
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+_AS_OWNER = {"embedded_login": "owner"}
+
+# Without settings the engine reads the environment itself, when Tortoise sets it up.
+TORTOISE_ORM = _configuration({})
+OWNER_ORM = _configuration(_AS_OWNER)

@@ -61,6 +61,8 @@ class _ScopeBlock:
             raise ScopeError("a scope object opens one block; call tenant_scope() again")
         self._is_entered = True
         outer = scopes.surrounding_scope()
+        if outer is not None:
+            outer.transaction.session.require_loop()
         if outer is not None and not outer.transaction.closed:
             self._context: SavepointContext | ScopeTransactionContext = self._nest(outer)
         else:

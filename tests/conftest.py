@@ -18,10 +18,11 @@ import pytest
 from tortoise import Model
 from tortoise.queryset import QuerySet
 
+from memory_guild.database import scope as scopes
 from memory_guild.database.connecting import connect
 from memory_guild.database.engine import GuildClient, GuildTransaction
 from memory_guild.database.executor import GuildExecutor
-from memory_guild.database.scope import TenantManager, TenantRouter, surrounding_scope
+from memory_guild.database.scope import TenantManager, surrounding_scope
 from memory_guild.schema.migrating import upgrade
 from memory_guild.testing.databases import name_of
 from memory_guild.testing.servers import server
@@ -124,18 +125,18 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection[asyn
 @pytest.fixture
 def below_the_scopes() -> Iterator[None]:
     """Outside scopes, let the models work on the pool's own login: for tests of the tables underneath."""
-    scoped_rows, require_scope = TenantManager.get_queryset, TenantRouter._require_scope
+    scoped_rows, require_scope = TenantManager.get_queryset, scopes.require_scope
 
     def rows(manager: TenantManager) -> QuerySet[Any]:
         return scoped_rows(manager) if surrounding_scope() else manager.unscoped()
 
-    def require_scope_inside(router: TenantRouter, model: type[Model]) -> None:
+    def require_scope_inside(model: type[Model]) -> None:
         if surrounding_scope():
-            require_scope(router, model)
+            require_scope(model)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TenantManager, "get_queryset", rows)
-        patch.setattr(TenantRouter, "_require_scope", require_scope_inside)
+        patch.setattr(scopes, "require_scope", require_scope_inside)
         for kind in (GuildClient, GuildTransaction):
             patch.setattr(kind, "executor_class", GuildExecutor)
         yield

@@ -100,7 +100,7 @@ async def counts() -> dict[str, int]:
 async def transaction_statements() -> AsyncIterator[list[str]]:
     """A transaction, and every statement that it sends between BEGIN and COMMIT; complete after the block."""
     sent: list[str] = []
-    async with in_transaction("default") as transaction:
+    async with in_transaction() as transaction:
         connection: asyncpg.Connection[asyncpg.Record] = transaction._connection
         with connection.query_logger(lambda logged: sent.append(logged.query)):
             yield sent

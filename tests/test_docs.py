@@ -84,7 +84,10 @@ FRAGMENTS = [
 
 
 @pytest.mark.parametrize(("page", "fragment"), FRAGMENTS)
-async def test_fragments_of_the_docs_run(page: Path, fragment: str, database: str) -> None:
+async def test_fragments_of_the_docs_run(
+    page: Path, fragment: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", database)
     names: dict[str, Any] = {"guild": memory_guild}
     exec(compile(f"async def fragment():\n{textwrap.indent(fragment, '    ')}", str(page), "exec"), names)
     await names["fragment"]()

@@ -423,7 +423,7 @@ async def read_back(**changes: Any) -> MemoryRecord:
     row = {**await valid_row(MemoryRecord), "content_hash": None, **changes}
     memory = None
     try:
-        async with in_transaction("default"):
+        async with in_transaction():
             created = await MemoryRecord.create(**row)
             memory = await MemoryRecord.get(memory_id=created.memory_id)
             raise Undo

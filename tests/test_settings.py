@@ -11,20 +11,22 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
 from asyncpg import connect_utils
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tortoise.context import TortoiseContext
 
 from memory_guild import embedded, upgrade
 from memory_guild import settings as settings_module
+from memory_guild.database.engine import GuildClient
 from memory_guild.errors import EmbeddedServerError, SettingsError
 from memory_guild.models import MemoryRecord
 from memory_guild.schema import validate
-from memory_guild.settings import DatabaseUrl, Settings
+from memory_guild.settings import OWNER_ORM, TORTOISE_ORM, DatabaseUrl, Settings
 
 URL = "postgresql://guild:secret@db.example:5433/memories?sslmode=verify-full"
 PRINTABLE = [*string.printable.strip(), " ", "ü", "漢", "𝄞", "\u00a0"]
@@ -373,19 +375,53 @@ def test_variables_without_the_prefix_are_not_read() -> None:
 # --- TORTOISE_ORM -----------------------------------------------------------------------------------------------
 
 
-def test_tortoise_orm_reads_the_environment_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    def settings() -> Settings:
-        found: Settings = settings_module.TORTOISE_ORM["connections"]["default"]["credentials"]["settings"]
-        return found
+async def settings_of(configuration: dict[str, Any]) -> Settings:
+    """What Tortoise is set up with; nothing is connected."""
+    async with TortoiseContext() as context:
+        await context.init(config=configuration)
+        return cast("GuildClient", context.connections.get("default")).settings
 
-    assert settings().database_url is None
-    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", URL)
+
+@pytest.mark.parametrize("configuration", [TORTOISE_ORM, OWNER_ORM], ids=["agents", "owner"])
+async def test_the_environment_is_read_when_tortoise_uses_it(
+    configuration: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await settings_of(configuration)).database_url is None
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", URL)  # as load_dotenv() does, long after the import
     monkeypatch.setenv("MEMORY_GUILD_SCHEMA", "guild")
-    assert str(settings().database_url) == URL.replace(":secret", "")
-    assert settings().schema == "guild"
+    found = await settings_of(configuration)
+    assert (str(found.database_url), found.schema) == (URL.replace(":secret", ""), "guild")
     monkeypatch.setenv("MEMORY_GUILD_POOL_MAX", "0")
     with pytest.raises(SettingsError):
-        settings()
+        await settings_of(configuration)
+
+
+MISSPELT = {
+    "MEMORY_GUILD_DATABSE_URL": "MEMORY_GUILD_DATABASE_URL",
+    "MEMORYGUILD_DATABASE_URL": "MEMORY_GUILD_DATABASE_URL",
+    "memory_guild_database_url": "MEMORY_GUILD_DATABASE_URL",
+    "MEMORY_GUILD_DATABASE_URI": "MEMORY_GUILD_DATABASE_URL",
+    "MEMORY_GUILD_POOL_MAXI": "MEMORY_GUILD_POOL_MAX",
+    "MEMORY_GUILD_SHEMA": "MEMORY_GUILD_SCHEMA",
+}
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
+def test_a_misspelt_variable_is_an_error_that_says_what_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name}: is no setting; did you mean {meant}\?$"):
+        Settings.from_environment({name: "x"})
+
+
+def test_a_variable_that_is_no_setting_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    environment = {"MEMORY_GUILD_DEPARTMENT_OF_BIRDS": "x", "MEMORY_GUILD_TEST_DATABASE_URL": "x", "MEMORY": "x"}
+    assert Settings.from_environment(environment) == Settings.from_environment(environment) == Settings()
+    assert [record.getMessage() for record in caplog.records] == [
+        "MEMORY_GUILD_DEPARTMENT_OF_BIRDS is no setting of memory-guild, so it has no effect"
+    ]
+
+
+def test_a_variable_beside_the_setting_that_it_resembles_is_no_error() -> None:
+    Settings.from_environment({"MEMORY_GUILD_DATABASE_URL": URL, "MEMORY_GUILD_DATABASE_URL2": "x"})
 
 
 def test_tortoise_orm_is_what_tortoise_and_aerich_expect() -> None:
@@ -396,12 +432,11 @@ def test_tortoise_orm_is_what_tortoise_and_aerich_expect() -> None:
         "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"}
     }
     assert (config["use_tz"], config["timezone"]) == (True, "UTC")
-    assert settings_module.TORTOISE_ORM is not config
 
 
 def test_other_names_are_missing() -> None:
     with pytest.raises(AttributeError, match="TORTOISE"):
-        settings_module.TORTOISE  # noqa: B018
+        settings_module.TORTOISE  # type: ignore[attr-defined]  # noqa: B018
 
 
 NO_NETWORK = """

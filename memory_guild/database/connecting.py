@@ -1,16 +1,16 @@
-"""Connecting: Tortoise set up from the environment, the pool opened, and the schema checked against the code."""
+"""Connecting: the pool opened, and the schema checked against the code."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 
-from tortoise.context import TortoiseContext
-
-from memory_guild.database.engine import client
+from memory_guild.database.connections import ENGINE, chosen, register, unregistered
+from memory_guild.database.engine import GuildClient
 from memory_guild.database.isolation import check_isolation
 from memory_guild.database.migrations import check_migrations
+from memory_guild.database.tortoise import GuestContext, tortoise_context
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -22,6 +22,31 @@ def settings_for(database_url: str | None = None, *, schema: str | None = None) 
     return settings if schema is None else replace(settings, schema=schema)
 
 
+class MemoryDatabase:
+    """A memory database that is open.
+
+    Attributes:
+        url: Its URL, without the password.
+        schema: The schema that holds the tables.
+    """
+
+    def __init__(self, pool: GuildClient) -> None:
+        self._pool = pool
+        self.url = pool.target
+        self.schema = pool.schema
+
+    def __repr__(self) -> str:
+        return f"<MemoryDatabase {self.url}, schema {self.schema}>"
+
+    def use(self) -> AbstractContextManager[None]:
+        """Use this database inside the block, and in the tasks that are started there: ``with archive.use():``.
+
+        Needed only where several are open. A scope that is open around the block, in another database, is not seen
+        inside.
+        """
+        return chosen(self._pool)
+
+
 @asynccontextmanager
 async def connect(
     database_url: str | None = None,
@@ -29,8 +54,13 @@ async def connect(
     schema: str | None = None,
     check_schema: bool = True,
     as_owner: bool = False,
-) -> AsyncIterator[TortoiseContext]:
-    """Set up Tortoise, open the pool, check the schema; close it all at the end.
+) -> AsyncIterator[MemoryDatabase]:
+    """Open the pool and check the schema; close it at the end.
+
+    Inside the block, and in the tasks that are started there, this database is used, also inside a scope of another.
+    Every other task of this event loop uses it too: requests, a notebook's next cell, coroutines from other threads.
+    Where one task opens several, those others have to name one, see :meth:`MemoryDatabase.use`; what a request opens
+    for itself is its own. The application's own use of Tortoise is not touched.
 
     An agent that calls ``Tortoise.init(config=TORTOISE_ORM)`` itself does not need this.
 
@@ -42,7 +72,7 @@ async def connect(
             agents' login. It changes nothing where a database is configured.
 
     Yields:
-        Tortoise's context, which the tasks started inside the block share.
+        The database.
 
     Raises:
         SettingsError: The environment or the URL cannot be used.
@@ -53,10 +83,30 @@ async def connect(
         RoleMissingError: This login has nothing of the application role.
         IsolationError: This login's scopes would not isolate tenants; the error lists why.
     """
-    async with TortoiseContext() as context:
-        await context.init(config=settings_for(database_url, schema=schema).tortoise_config(as_owner=as_owner))
-        await client().create_connection(with_db=True)
-        if check_schema:
-            await check_migrations()
-            await check_isolation()
-        yield context
+    login = "owner" if as_owner else "agents"
+    pool = GuildClient(_NAME, settings_for(database_url, schema=schema), embedded_login=login)
+    pool.context = GuestContext(_NAME, ENGINE, pool)
+    try:
+        with tortoise_context(pool.context), chosen(pool):
+            await pool.create_connection(with_db=True)
+            if check_schema:
+                await check_migrations()
+                await check_isolation()
+            register(pool)
+            yield MemoryDatabase(pool)
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def connect_for_maintenance(
+    database_url: str | None = None, *, schema: str | None = None, as_owner: bool = True
+) -> AsyncIterator[None]:
+    """Open a pool whatever state the schema is in; no other task finds it."""
+    with unregistered():
+        async with connect(database_url, schema=schema, check_schema=False, as_owner=as_owner):
+            yield
+
+
+# Not "default": the application's own models, which ask Tortoise for that, must not find this one.
+_NAME = "memory_guild"

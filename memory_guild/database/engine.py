@@ -21,9 +21,9 @@ from tortoise.backends.base.client import (
     TransactionContext,
     TransactionContextPooled,
 )
-from tortoise.connection import get_connection, get_connections
-from tortoise.context import get_current_context
+from tortoise.context import TortoiseContext
 
+from memory_guild.database.connections import current_connection, forget, register, wrong_loop
 from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.generating import GuildSchemaGenerator
 from memory_guild.database.opening import Seal
@@ -39,9 +39,10 @@ from memory_guild.database.sqlstate import (
     translated_errors,
 )
 from memory_guild.database.statements import statement
+from memory_guild.database.tortoise import context_of_task
+from memory_guild.database.transaction import CurrentTransaction
 from memory_guild.errors import (
     MemoryGuildError,
-    NotConnectedError,
     ProgrammingError,
     ReadOnlyError,
     ServerTooOldError,
@@ -69,14 +70,17 @@ class GuildClient(TranslatingClient):
     connection_class = PooledConnection  # type: ignore[assignment]
 
     def __init__(
-        self, connection_name: str, settings: Settings, fetch_inserted: bool = True, embedded_login: str = "agents"
+        self,
+        connection_name: str,
+        settings: Settings | None = None,
+        fetch_inserted: bool = True,
+        embedded_login: str = "agents",
     ) -> None:
-        from memory_guild.database.history import know_new_databases  # Aerich is slow to import; Tortoise has done so
-
-        know_new_databases()
         super().__init__(connection_name=connection_name, fetch_inserted=fetch_inserted)
-        self.settings = settings
+        self.settings = settings = settings or Settings.from_environment()
         self.schema = settings.schema
+        self.context: TortoiseContext | None = context_of_task()
+        self.is_closed = False
         self._embedded_login = embedded_login
         self.seal = Seal(is_sealed=False, key=settings.seal_key)
         self._agents: GuildClient | None = None
@@ -119,9 +123,54 @@ class GuildClient(TranslatingClient):
 
     async def close(self) -> None:
         """Close the pool, and that of maintenance scopes."""
+        self._leave_dead_loop()
         if self._maintenance is not None:
             await self._maintenance.close()
         await super().close()
+        self.is_closed = True
+        forget(self)
+
+    @property
+    def pool(self) -> GuildClient:
+        """Itself: a transaction's is the client that it took its connection from."""
+        return self
+
+    @property
+    def home(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that the open connections belong to; None where there are none."""
+        return self._bound_loop
+
+    @property
+    def target(self) -> str:
+        """Which server, without a password."""
+        return str(self.settings.database_url or "the embedded server")
+
+    def acquire_connection(self) -> Any:
+        """A connection of the pool, in the event loop that opened it."""
+        self._leave_dead_loop()
+        return super().acquire_connection()
+
+    def _leave_dead_loop(self) -> None:
+        """Let go of the connections where their event loop has ended: the next statement opens others in this one.
+
+        Raises:
+            WrongEventLoopError: Their event loop is another one, and it is not closed.
+        """
+        if not self._check_bound_loop():
+            if not self._bound_loop.is_closed():  # type: ignore[union-attr]  # it is another loop
+                raise wrong_loop()
+            self._pool = self._bound_loop = self._maintenance = None
+            self._pool_init_lock = asyncio.Lock()
+
+    def _check_bound_loop(self) -> bool:
+        return self._bound_loop is None or self._bound_loop is asyncio.get_running_loop()
+
+    def _check_loop(self) -> bool:
+        """Tell Tortoise to keep this client in another event loop too: it says itself that it cannot be used there.
+
+        Tortoise would put another one in its place, for the first loop as well.
+        """
+        return True
 
     async def _connect(self, *arguments: Any, **keywords: Any) -> asyncpg.Connection[asyncpg.Record]:
         """Open one more connection for the pool; it may fail long after the first one did not."""
@@ -200,6 +249,7 @@ class GuildClient(TranslatingClient):
             self._pool = None
 
     def _in_transaction(self) -> TransactionContext:
+        self._leave_dead_loop()
         return GuildTransactionContext(GuildTransaction(self), self._pool_init_lock)
 
 
@@ -207,6 +257,11 @@ class GuildTransaction(TranslatingClient, TransactionWrapper):
     """A connection of the pool for the length of one transaction."""
 
     executor_class = ScopelessExecutor
+
+    @property
+    def pool(self) -> GuildClient:
+        """The client that the connection was taken from."""
+        return self._parent.pool  # type: ignore[attr-defined, no-any-return]  # it is this engine's
 
     def _in_transaction(self) -> TransactionContext:
         return NestedTransactionContext(GuildTransaction(self))
@@ -258,7 +313,7 @@ class GuildTransaction(TranslatingClient, TransactionWrapper):
 class GuildTransactionContext(TransactionContextPooled):
     """Gives the connection back whatever happens; Tortoise's keeps it where the transaction cannot begin or end."""
 
-    __slots__ = ()
+    _current: CurrentTransaction
 
     async def __aenter__(self) -> Any:
         """Begin."""
@@ -270,7 +325,7 @@ class GuildTransactionContext(TransactionContextPooled):
         except BaseException:
             await self._give_back()
             raise
-        self.token = get_connections().set(self.connection_name, self.client)
+        self._current = CurrentTransaction(self.client, self.client._parent)
         return self.client
 
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
@@ -282,9 +337,7 @@ class GuildTransactionContext(TransactionContextPooled):
             try:
                 await self._give_back()
             finally:
-                # An abandoned generator ends in another task, whose connection stays, or after connect() has ended.
-                with suppress(ValueError, RuntimeError):
-                    get_connections().reset(self.token)
+                self._current.leave()
 
     async def _give_back(self) -> None:
         """Return the connection; the pool closes one that cannot be reset, and by then the outcome is decided."""
@@ -344,16 +397,16 @@ async def _refuse_unusable_server(connection: asyncpg.Connection[asyncpg.Record]
         raise UnsupportedEncodingError(encoding)
 
 
-client_class = GuildClient
+def client_class(**credentials: Any) -> GuildClient:
+    """Tortoise's own way to a client: whoever calls ``Tortoise.init`` lets every task find the database."""
+    from memory_guild.database.history import know_new_databases  # Aerich is slow to import; Tortoise has done so
+
+    know_new_databases()
+    opened = GuildClient(**credentials)
+    register(opened)
+    return opened
 
 
 def client() -> GuildClient:
-    """The client of the current context: the pool, or inside a scope or transaction its connection.
-
-    Raises:
-        NotConnectedError: There is none.
-    """
-    if get_current_context() is None:
-        raise NotConnectedError
-    # Tortoise promises any client; this engine's is the one that the configuration names.
-    return get_connection("default")  # type: ignore[return-value]
+    """The client of the current task: the pool, or inside a scope or transaction its connection."""
+    return current_connection()  # type: ignore[no-any-return]

@@ -31,6 +31,10 @@ class _Awaited:
 
     __slots__ = ()
 
+    def _choose_db(self, for_write: bool = False) -> Any:
+        # Tortoise would ask the process's routers, which may be those of another application.
+        return self._db or self.model._choose_db(for_write)  # type: ignore[attr-defined]
+
     def __await__(self) -> Generator[Any, None, Any]:
         with refusing:
             return super().__await__()  # type: ignore[misc, no-any-return]  # of the query that this is mixed into

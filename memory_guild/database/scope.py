@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tortoise import Model
-from tortoise.context import get_current_context
 from tortoise.expressions import Q
 from tortoise.manager import Manager
 from tortoise.queryset import QuerySet
 
+from memory_guild.database.connections import current_connection, transaction_of_task
 from memory_guild.database.querysets import CheckedQuerySet
 from memory_guild.database.transaction import KeyedConnection, ScopeTransaction
-from memory_guild.errors import NotConnectedError, ScopeClosedError, TenantNotSetError
+from memory_guild.errors import ScopeClosedError, TenantNotSetError
 
 _Model = TypeVar("_Model", bound=Model)
 
@@ -41,7 +41,7 @@ leave = _current.reset
 
 def surrounding_scope() -> Scope | None:
     """The scope that the current task is in, ended or not; None outside."""
-    return _current.get()
+    return None if transaction_of_task.get() is None else _current.get()  # a database that was chosen since hides it
 
 
 def current_scope() -> Scope:
@@ -52,10 +52,9 @@ def current_scope() -> Scope:
         TenantNotSetError: It is in none.
         ScopeClosedError: It was started in one that has ended.
     """
-    scope = _current.get()
+    scope = surrounding_scope()
     if scope is None:
-        if get_current_context() is None:
-            raise NotConnectedError
+        current_connection()  # says so where nothing is connected
         raise TenantNotSetError(
             "no tenant is set; do this inside `async with tenant_scope(tenant_id):` (across tenants: `admin_scope()`)"
         )
@@ -143,17 +142,17 @@ def _is_live(path: str) -> Q:
     return Q(**conditions, join_type=Q.OR)
 
 
-class TenantRouter:
-    """Tortoise asks this for a connection before each query: tenant models have none outside a scope."""
+def connection_for(model: type[Model]) -> Any:
+    """The connection that a model uses now.
 
-    def db_for_read(self, model: type[Model]) -> None:
-        """Check that a read may be sent."""
-        self._require_scope(model)
+    Raises:
+        TenantNotSetError: The model is of tenants, and the current task is in no scope.
+    """
+    require_scope(model)
+    return current_connection()
 
-    def db_for_write(self, model: type[Model]) -> None:
-        """Check that a write may be sent."""
-        self._require_scope(model)
 
-    def _require_scope(self, model: type[Model]) -> None:
-        if isinstance(model._meta.manager, TenantManager):
-            current_scope()
+def require_scope(model: type[Model]) -> None:
+    """Check that a model may be used: one of tenants has no connection outside a scope."""
+    if isinstance(model._meta.manager, TenantManager):
+        current_scope()

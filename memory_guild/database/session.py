@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
+from memory_guild.database.connections import require_loop
 from memory_guild.database.sqlstate import connection_lost, translated_errors
 from memory_guild.database.tortoise import add_codec
 from memory_guild.errors import (
@@ -41,6 +42,10 @@ BEGIN
     END LOOP;
 END
 $$; """
+
+
+_OF_LIMIT = 0.9
+"""From how much of the limit on the server may have ended the scope: its clock starts a little earlier."""
 
 
 class PooledConnection(asyncpg.Connection):
@@ -89,6 +94,7 @@ class Session:
         self.is_lent = False
         self._idle_seconds = idle_seconds
         self._drop_prepared = _DROP_PREPARED if is_behind_pooler else ""
+        self._loop = asyncio.get_running_loop()
 
     @property
     def connection(self) -> PooledConnection:
@@ -109,12 +115,48 @@ class Session:
             # The role ended with the transaction: what follows would run with all rights of the login.
             self.abandon()
             raise ScopeError("a COMMIT or ROLLBACK of its own has ended the scope; leave the block instead")
-        if 0 < self._idle_seconds <= time.monotonic() - self.last_used:
-            raise ScopeIdleError(
+        raise self.loss(time.monotonic() - self.last_used)
+
+    def loss(self, idle_seconds: float) -> MemoryGuildError:
+        """What to raise where the connection is lost.
+
+        Args:
+            idle_seconds: How long no statement was sent before it was noticed. A blocking call keeps the event loop
+                from reading that the server has ended the scope, so only the next statement notices.
+        """
+        if 0 < self._idle_seconds * _OF_LIMIT <= idle_seconds:
+            return ScopeIdleError(
                 f"the scope sent no statement for {self._idle_seconds:g} s, so the server ended it; call models and"
-                " networks outside the scope (MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS sets the limit)"
+                " networks outside the scope, and await no task of the scope inside a nested scope: it waits for the"
+                " nested scope's end (MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS sets the limit)"
             )
-        raise connection_lost()
+        return connection_lost()
+
+    async def take_turn(self, lock: asyncio.Lock) -> None:
+        """Wait for the turn, but no longer than the server keeps the scope: whoever has it may wait for this task.
+
+        Raises:
+            WrongEventLoopError: The scope was opened in another event loop.
+            ScopeIdleError: The server has ended the scope meanwhile.
+        """
+        require_loop(self._loop)
+        if not lock.locked():
+            await lock.acquire()
+            return
+        self.require_alive()
+
+        def give_up(_: object) -> None:
+            deadline.reschedule(self._loop.time())
+
+        try:
+            async with asyncio.timeout(None) as deadline:
+                self.driver.add_termination_listener(give_up)
+                try:
+                    await lock.acquire()
+                finally:
+                    self.driver.remove_termination_listener(give_up)
+        except TimeoutError:
+            raise self.loss(time.monotonic() - self.last_used) from None
 
     async def commit(self) -> None:
         """End with a commit and, where it is needed, the pool's reset, in one round trip."""
@@ -145,11 +187,22 @@ class Session:
         Returns:
             What the server says that it did.
         """
+        idle_seconds = time.monotonic() - self.last_used
         try:
             return await self.driver.execute(statement)
-        except asyncpg.InternalClientError:  # the server's last words came between two statements
-            self.abandon()
-            raise connection_lost() from None
+        except (asyncpg.InternalClientError, asyncpg.PostgresConnectionError):
+            self.abandon()  # the server's last words came between two statements
+            raise self.loss(idle_seconds) from None
+        finally:
+            self.last_used = time.monotonic()
+
+    def require_loop(self) -> None:
+        """Check that the event loop is the one that opened the scope.
+
+        Raises:
+            WrongEventLoopError: It is another.
+        """
+        require_loop(self._loop)
 
     async def roll_back(self, statement: str = "ROLLBACK") -> None:
         """Undo everything, or as far as the statement says; the server does so itself where the connection is lost."""
@@ -207,7 +260,8 @@ class Turn:
 
     async def __aenter__(self) -> PooledConnection:
         """Take the turn; the driver's connection."""
-        await self._lock.acquire()
+        await self._session.take_turn(self._lock)
+        self._began = time.monotonic()
         try:
             self._require_open()
         except BaseException:
@@ -217,13 +271,14 @@ class Turn:
 
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         """Leave it to the next one."""
+        idle_seconds = self._began - self._session.last_used
         self._session.last_used = time.monotonic()
         self._lock.release()
-        if isinstance(exc_val, asyncpg.InternalClientError) and not isinstance(
+        if isinstance(exc_val, asyncpg.InternalClientError | asyncpg.PostgresConnectionError) and not isinstance(
             exc_val, asyncpg.OutdatedSchemaCacheError
         ):
             self._session.abandon()
-            raise connection_lost() from None
+            raise self._session.loss(idle_seconds) from None
         if isinstance(exc_val, asyncpg.InvalidSQLStatementNameError):  # SQL has dropped what the driver prepared
             self._session.abandon()
             raise ServerUnreachableError(

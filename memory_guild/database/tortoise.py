@@ -9,15 +9,23 @@ place where keys could become parameters; ``tests/tenancy/test_injection.py`` tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
-from tortoise import Model
+from pypika_tortoise.queries import Query, Table
+from tortoise import Model, Tortoise
+from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.schema_generator import BaseSchemaGenerator
+from tortoise.context import TortoiseContext, _current_context, get_current_context
 from tortoise.fields.relational import BackwardFKRelation, ReverseRelation
+from tortoise.models import MetaInfo
 from tortoise.queryset import QuerySet
+from tortoise.router import router
+from tortoise.timezone import _reset_timezone_cache
 
 from memory_guild.database.refusals import refusing
 from memory_guild.errors import NotFetchedError
@@ -125,3 +133,120 @@ def driver_connection(lent: PoolConnectionProxy[Any]) -> Any:
     the pool has taken the connection back already.
     """
     return lent._con  # type: ignore[attr-defined]  # asyncpg-stubs leave it out
+
+
+def prepare_models(
+    module: str,
+    app: str,
+    models: Iterable[type[Model]],
+    connection: Callable[[], BaseDBAsyncClient],
+    offline: type[Any],
+) -> None:
+    """Make models usable without ``Tortoise.init``, on a connection that they find themselves.
+
+    Reason: ``Tortoise.init`` adds the columns of foreign keys and builds what querysets begin with, and models ask its
+    context for a connection by the name that the last ``Tortoise.init`` of the process gave it. The application's own
+    ``Tortoise.init`` would be asked for ours.
+
+    Args:
+        module: Where the models are.
+        app: Their label.
+        models: The models.
+        connection: Returns the connection that the current task uses.
+        offline: The class of that connection, for its dialect.
+
+    Source: ``tortoise.apps.Apps._build_initial_querysets``.
+    """
+    with TortoiseContext():
+        Tortoise.init_models([module], app)
+
+    class Meta(MetaInfo):
+        __slots__ = ()
+
+        db: Any = property(lambda self: offline)
+
+    for model in models:
+        meta = model._meta
+        meta.__class__ = Meta
+        meta.default_connection = "default"
+        meta.finalise_model()
+        meta.basetable = Table(name=meta.db_table, schema=meta.schema)
+        query = meta.db.query_class.from_(meta.basetable)
+        meta.basequery = cast("Query", query)
+        meta.basequery_all_fields = cast("Query", query.select(*meta.db_fields))
+    Meta.db = property(lambda self: connection())
+
+
+def context_of_task() -> TortoiseContext | None:
+    """Tortoise's context in the current task; None where it is not set up."""
+    return get_current_context()
+
+
+def connections_of(context: TortoiseContext | None, engine: str) -> Iterator[str]:
+    """The names of the connections of an engine in Tortoise's context.
+
+    Reason: Tortoise finds a connection by its name only, and another application chooses the name.
+    """
+    handler = None if context is None else context._connections
+    for name, description in ((handler and handler._db_config) or {}).items():
+        if isinstance(description, dict) and description.get("engine") == engine:
+            yield name
+
+
+class GuestContext(TortoiseContext):
+    """A context for ``in_transaction()`` where Tortoise is not set up; ``Tortoise.init`` makes its own beside it.
+
+    Reason: ``Tortoise.init`` closes the connections of the context that it finds, and puts its own there.
+    """
+
+    inited: Any = False  # so Tortoise.init closes nothing
+
+    def __init__(self, name: str, engine: str, connection: BaseDBAsyncClient) -> None:
+        super().__init__()
+        self.connections._db_config = {name: {"engine": engine, "credentials": {}}}
+        self.connections._get_storage()[name] = connection
+
+    async def init(self, *arguments: Any, **keywords: Any) -> None:
+        """Set up the application's own context, and make it the current one."""
+        context = TortoiseContext()
+        context.__enter__()
+        await context.init(*arguments, **keywords)
+
+
+@contextmanager
+def tortoise_context(context: TortoiseContext | None) -> Iterator[None]:
+    """Make a context Tortoise's current one inside the block, unless there is one already."""
+    if context is None or get_current_context() is not None:
+        yield
+        return
+    token = _current_context.set(context)
+    try:
+        yield
+    finally:
+        if _current_context.get() is context:  # the application may have called Tortoise.init inside
+            with suppress(ValueError):  # the block ended in another task
+                _current_context.reset(token)
+
+
+@asynccontextmanager
+async def separate_tortoise() -> AsyncIterator[None]:
+    """A block in which ``Tortoise.init`` changes nothing outside.
+
+    Reason: it sets the process's routers and time zone, and labels the models of ``aerich.models``, which the
+    application may use under its own label.
+    """
+    from aerich.models import Aerich
+
+    routers, label, name = router._routers, Aerich._meta.app, Aerich._meta.default_connection
+    zone = {variable: os.environ.get(variable) for variable in ("USE_TZ", "TIMEZONE")}
+    try:
+        async with TortoiseContext():
+            yield
+    finally:
+        router._routers, Aerich._meta.app, Aerich._meta.default_connection = routers, label, name
+        for variable, value in zone.items():
+            if value is None:
+                os.environ.pop(variable, None)
+            else:
+                os.environ[variable] = value
+        _reset_timezone_cache()

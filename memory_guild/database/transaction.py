@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from contextvars import ContextVar, Token
+from contextlib import ExitStack, suppress
+from contextvars import Token
 from types import TracebackType
 from typing import Any
 
 import asyncpg
 from tortoise import Model
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.base.client import BaseDBAsyncClient, ConnectionWrapper, TransactionContext
-from tortoise.connection import get_connection, get_connections
+from tortoise.backends.base.client import (
+    BaseDBAsyncClient,
+    ConnectionWrapper,
+    TransactionalDBClient,
+    TransactionContext,
+)
 
+from memory_guild.database.connections import ENGINE, current_connection, transaction_of_task
 from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.opening import Opening
 from memory_guild.database.session import Session, Turn, abandoning, close_around
 from memory_guild.database.sqlstate import TranslatingClient, translated_errors
-from memory_guild.database.tortoise import driver_connection
+from memory_guild.database.tortoise import connections_of, context_of_task, driver_connection, tortoise_context
 from memory_guild.errors import ReadOnlyError, ScopeAbortedError, ScopeClosedError, SealError
-
-_innermost: ContextVar[ScopeTransaction | None] = ContextVar("memory_guild_transaction", default=None)
-"""The task's transaction. Tortoise knows it too, and takes longer to say so."""
 
 
 class KeyedConnection:
@@ -51,7 +53,7 @@ class KeyedConnection:
         return [dict(row) for row in rows]
 
     def _current(self) -> BaseDBAsyncClient:
-        return self._given if self._given is not None else get_connection("default")
+        return self._given if self._given is not None else current_connection()
 
 
 class ScopeExecutor(GuildExecutor):
@@ -142,11 +144,11 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         A queryset keeps the connection that it was built with. Where a nested scope was opened since, it runs inside:
         Waiting for the outer block would deadlock: that block waits for this queryset.
         """
-        current = _innermost.get()
+        current = transaction_of_task.get()
         ancestor: AsyncpgDBClient | None = current
         while isinstance(ancestor, ScopeTransaction) and ancestor is not self:
             ancestor = ancestor._parent
-        return current if current is not None and ancestor is self and not current.closed else self
+        return current if isinstance(current, ScopeTransaction) and ancestor is self and not current.closed else self
 
     def end_nested(self) -> None:
         """End the savepoints inside this one that nobody will end; what they did is rolled back with this one."""
@@ -244,7 +246,7 @@ class ScopeTransactionContext(TransactionContext):
             finally:
                 await self._give_back(lent)
             raise
-        self._tokens = _enter_connection(self.transaction)
+        self._current = CurrentTransaction(self.transaction, self.transaction.pool)
         return self.transaction
 
     async def __aexit__(
@@ -267,7 +269,7 @@ class ScopeTransactionContext(TransactionContext):
             try:
                 await self._give_back(self.transaction._lent)
             finally:
-                _leave_connection(self._tokens)
+                self._current.leave()
 
     async def _give_back(self, lent: Any) -> None:
         """Return the connection; one that cannot be reset is closed, and by then the scope's end is decided."""
@@ -275,17 +277,33 @@ class ScopeTransactionContext(TransactionContext):
             await self._pool.release(lent)
 
 
-def _enter_connection(transaction: ScopeTransaction) -> tuple[Any, Token[ScopeTransaction | None]]:
-    """Make a transaction the one that Tortoise and :meth:`ScopeTransaction.innermost` use in this task."""
-    return get_connections().set(transaction.connection_name, transaction), _innermost.set(transaction)
+class CurrentTransaction:
+    """Makes a transaction the one of the current task until :meth:`leave`, for the package's models and for Tortoise's.
+
+    Tortoise's own, and models of the application that share the pool, look for it under the connection's name.
+    """
+
+    def __init__(self, transaction: TransactionalDBClient, pool: Any) -> None:
+        self._token: Token[Any] = transaction_of_task.set(transaction)
+        self._left = ExitStack()
+        self._left.enter_context(tortoise_context(pool.context))
+        context = context_of_task()
+        for name in connections_of(context, ENGINE):
+            handler = context.connections  # type: ignore[union-attr]  # it has connections
+            there: Any = handler._get_storage().get(name)
+            if there is not None and there.pool.for_agents() is pool.for_agents():
+                self._left.callback(_put_back, handler, handler.set(name, transaction))
+
+    def leave(self) -> None:
+        """Return to the connection around; an abandoned generator ends in another task, whose connection stays."""
+        self._left.close()
+        with suppress(ValueError):
+            transaction_of_task.reset(self._token)
 
 
-def _leave_connection(tokens: tuple[Any, Token[ScopeTransaction | None]]) -> None:
-    """Return to the connection around; an abandoned generator ends in another task, whose connection stays."""
+def _put_back(handler: Any, token: Any) -> None:
     with suppress(ValueError):
-        get_connections().reset(tokens[0])
-    with suppress(ValueError):
-        _innermost.reset(tokens[1])
+        handler.reset(token)
 
 
 class SavepointContext(TransactionContext):
@@ -297,7 +315,7 @@ class SavepointContext(TransactionContext):
 
     async def __aenter__(self) -> ScopeTransaction:
         """Set the savepoint."""
-        await self._parent._lock.acquire()
+        await self._parent.session.take_turn(self._parent._lock)
         try:
             self._parent.require_open()
             with translated_errors():
@@ -305,7 +323,7 @@ class SavepointContext(TransactionContext):
         except BaseException:
             self._parent._lock.release()
             raise
-        self._tokens = _enter_connection(self.transaction)
+        self._current = CurrentTransaction(self.transaction, self.transaction.pool)
         return self.transaction
 
     async def __aexit__(
@@ -328,7 +346,7 @@ class SavepointContext(TransactionContext):
         finally:
             self.transaction.closed = True
             self._parent._lock.release()
-            _leave_connection(self._tokens)
+            self._current.leave()
 
     async def _keep(self, name: str) -> None:
         try:

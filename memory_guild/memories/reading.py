@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import Unpack
 from uuid import UUID
 
+from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
-from memory_guild.errors import MemoryNotFoundError
+from memory_guild.errors import MemoryNotFoundError, ScopeError
 from memory_guild.memories.arguments import (
     MemoryArgument,
     check_flag,
@@ -143,9 +144,14 @@ async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRec
     Raises:
         InvalidInputError: A condition is unknown or invalid.
     """
-    async for rows in all_newest(condition_arguments(current_tenant(), conditions)):
+    arguments = condition_arguments(current_tenant(), conditions)
+    begun = current_scope().transaction
+    async for rows in all_newest(arguments):
         for memory in memories_from(rows):
             yield memory
+            begun.require_open()
+            if current_scope().transaction.session is not begun.session:
+                raise ScopeError("find_all() was begun in another scope; begin and end its loop in one scope")
 
 
 async def count(**conditions: Unpack[Conditions]) -> int:

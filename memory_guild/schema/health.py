@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from memory_guild.database.connecting import connect
+from memory_guild.database.connecting import connect_for_maintenance
 from memory_guild.database.engine import client
 from memory_guild.database.isolation import Finding, findings, isolation_facts
 from memory_guild.database.migrations import check_migrations, is_empty
@@ -33,7 +33,7 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
         ConnectionFailedError: The server cannot be used.
     """
     try:
-        async with connect(database_url, schema=schema, check_schema=False):
+        async with connect_for_maintenance(database_url, schema=schema, as_owner=False):
             if await is_empty():
                 return [Finding("broken", "migrations", "the database has no tables yet", "run `memory-guild upgrade`")]
             isolation = findings(await isolation_facts())

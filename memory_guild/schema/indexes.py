@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import asyncpg
 
-from memory_guild.database.connecting import connect, settings_for
+from memory_guild.database.connecting import connect_for_maintenance, settings_for
 from memory_guild.database.engine import client
 from memory_guild.database.migrations import check_migrations
 from memory_guild.database.sqlstate import (
@@ -181,7 +181,7 @@ async def drop(
 @asynccontextmanager
 async def _session(database_url: str | None, schema: str | None) -> AsyncIterator[Connection]:
     # Without check_schema: it also requires that the login may open scopes, and the owner of the tables need not.
-    async with connect(database_url, schema=schema, check_schema=False, as_owner=True):
+    async with connect_for_maintenance(database_url, schema=schema):
         await check_migrations()
         async with client().dedicated_connection() as connection:
             yield connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from memory_guild.database.connecting import connect, settings_for
+from memory_guild.database.connecting import connect_for_maintenance, settings_for
 from memory_guild.database.engine import client
 from memory_guild.database.migrations import (
     applied_migrations,
@@ -14,6 +14,7 @@ from memory_guild.database.migrations import (
     refuse_tables_of_others,
 )
 from memory_guild.database.statements import statement
+from memory_guild.database.tortoise import separate_tortoise
 from memory_guild.errors import SchemaTooNewError
 from memory_guild.schema.rights import restore_rights
 
@@ -44,7 +45,7 @@ async def upgrade(
         ConnectionFailedError: The server cannot be used.
     """
     async with (
-        connect(database_url, schema=schema, check_schema=False, as_owner=True),
+        connect_for_maintenance(database_url, schema=schema),
         client().dedicated_connection() as lock,
         lock.transaction(),
     ):
@@ -62,8 +63,9 @@ async def upgrade(
             settings_for(database_url, schema=schema).tortoise_config(as_owner=True),
             location=str(migrations_folder()),
         )
-        await command.init()
-        applied = await command.upgrade()
+        async with separate_tortoise():
+            await command.init()
+            applied = await command.upgrade()
         for grant in await restore_rights(lock, client().schema):
             if progress is not None:
                 progress(grant)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memory_guild.database import seal as seals
-from memory_guild.database.connecting import connect
+from memory_guild.database.connecting import connect_for_maintenance
 from memory_guild.database.engine import client
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.errors import InvalidInputError
@@ -35,7 +35,7 @@ async def seal(database_url: str | None = None, *, schema: str | None = None, ke
     except ValueError:
         raise InvalidInputError("key", "must be 64 hexadecimal digits") from None
     async with (
-        connect(database_url, schema=schema, check_schema=False, as_owner=True),
+        connect_for_maintenance(database_url, schema=schema),
         client().dedicated_connection() as connection,
     ):
         settings = client().settings
@@ -57,7 +57,7 @@ async def unseal(database_url: str | None = None, *, schema: str | None = None) 
         PermissionDeniedError: The login does not own the tables.
     """
     async with (
-        connect(database_url, schema=schema, check_schema=False, as_owner=True),
+        connect_for_maintenance(database_url, schema=schema),
         client().dedicated_connection() as connection,
     ):
         with translated_errors():

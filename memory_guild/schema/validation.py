@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memory_guild.database.connecting import connect, settings_for
+from memory_guild.database.connecting import connect_for_maintenance, settings_for
 from memory_guild.database.engine import client
 from memory_guild.database.migrations import is_empty, known_migrations
 from memory_guild.database.seal import read_seal
@@ -35,7 +35,7 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
     additions = [await upgrade_script(name) for name in known_migrations()[1:]]
     settings = settings_for(database_url, schema=schema)
     async with (
-        connect(database_url, schema=schema, check_schema=False, as_owner=True),
+        connect_for_maintenance(database_url, schema=schema),
         client().dedicated_connection() as connection,
     ):
         if await is_empty():

@@ -54,7 +54,7 @@ async def test_refused_statement_ends_the_transaction() -> None:
     row = await valid_row(MemoryRecord)
 
     with pytest.raises(ScopeAbortedError):
-        async with in_transaction("default"):
+        async with in_transaction():
             await MemoryRecord.create(**row)
             with pytest.raises(DuplicateMemoryError):
                 await MemoryRecord.create(**row)
@@ -66,10 +66,10 @@ async def test_refused_statement_ends_the_transaction() -> None:
 async def test_savepoint_keeps_the_transaction_usable() -> None:
     row = await valid_row(MemoryRecord)
 
-    async with in_transaction("default"):
+    async with in_transaction():
         await MemoryRecord.create(**row)
         with pytest.raises(DuplicateMemoryError):
-            async with in_transaction("default"):
+            async with in_transaction():
                 await MemoryRecord.create(**await valid_row(MemoryRecord))
                 await MemoryRecord.create(**row)
         await MemoryRecord.create(**await valid_row(MemoryRecord))
@@ -81,7 +81,7 @@ async def test_error_that_leaves_the_block_rolls_everything_back() -> None:
     row = await valid_row(MemoryRecord)
 
     with pytest.raises(DuplicateMemoryError):
-        async with in_transaction("default"):
+        async with in_transaction():
             await MemoryRecord.create(**row)
             await DataSource.create(**await valid_row(DataSource))
             await MemoryRecord.create(**row)
@@ -104,7 +104,7 @@ async def test_one_bad_row_of_a_batch_keeps_all_out(position: int, change: Any, 
     assert await MemoryEmbedding.all().count() == 0
 
     with pytest.raises(kind):  # in batches, each is a transaction of its own unless there is one around them
-        async with in_transaction("default"):
+        async with in_transaction():
             await MemoryEmbedding.bulk_create([MemoryEmbedding(**row) for row in rows], batch_size=1)
     assert await MemoryEmbedding.all().count() == 0
 
@@ -125,7 +125,7 @@ async def test_each_way_to_send_a_statement_translates() -> None:
         with pytest.raises(CheckError) as caught:
             await getattr(client(), method)(*arguments)
         assert caught.value.constraint == "data_sources_source_type_check"
-        async with in_transaction("default") as transaction:
+        async with in_transaction() as transaction:
             with pytest.raises(CheckError):
                 await getattr(transaction, method)(*arguments)
     assert await DataSource.all().count() == 0

@@ -79,7 +79,7 @@ async def test_tortoise_init_needs_nothing_else(database_url: str, monkeypatch: 
 
     async with plain_tortoise():
         memory_id = await stored_memory()
-        async with in_transaction("default"):
+        async with in_transaction():
             assert (await MemoryRecord.get()).memory_id == memory_id
 
 
@@ -318,7 +318,7 @@ async def test_killed_backend_undoes_its_transaction(database_url: str, monkeypa
         row = await valid_row(MemoryRecord)
         for _ in range(3):
             with pytest.raises(ServerUnreachableError):
-                async with in_transaction("default"):
+                async with in_transaction():
                     await MemoryRecord.create(**row)
                     await client().execute_query(KILL)
             assert await MemoryRecord.all().count() == 0

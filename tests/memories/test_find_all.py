@@ -222,13 +222,9 @@ async def test_it_does_not_go_on_in_another_scope(many: None) -> None:
         memories = find_all()
         await anext(memories)
     async with tenant_scope("bolt"):
-        seen = []
         with pytest.raises(ScopeClosedError):
-            async for memory in memories:
-                seen.append(memory.tenant_id)  # noqa: PERF401 - what came before the error counts
+            await anext(memories)
         assert await count() == MANY
-
-    assert set(seen) == {"acme"}
 
 
 async def test_it_begins_with_the_first_step(many: None) -> None:
