@@ -149,7 +149,8 @@ async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRec
     async for rows in all_newest(arguments):
         for memory in memories_from(rows):
             yield memory
-            begun.require_open()
+            if begun.closed:
+                begun.require_open()  # says so
             if current_scope().transaction.session is not begun.session:
                 raise ScopeError("find_all() was begun in another scope; begin and end its loop in one scope")
 

@@ -17,6 +17,7 @@ from memory_guild.tenancy import tenant_scope
 from memory_guild.schema.migrating import upgrade
 from memory_guild.schema.validation import validate
 from tests.databases import run_statement
+from memory_guild.database.tortoise import separate_tortoise
 from tests.tenancy.logins import connected
 from tests.tenancy.two_tenants import ACME_1, ACME_2, BOLT_1, ROWS, acting_as
 
@@ -29,7 +30,7 @@ ODD_SCHEMA = 'We"ird one'
 
 async def _downgrade(database_url: str, schema: str | None = None) -> list[str]:
     """Take back all migrations but the first, as ``aerich downgrade -v 1`` does."""
-    async with connect(database_url, schema=schema, check_schema=False):
+    async with separate_tortoise():
         command = Command(
             settings_for(database_url, schema=schema).tortoise_config(), location=str(migrations_folder())
         )
