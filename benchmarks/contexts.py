@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from tortoise.context import TortoiseContext
 
-from memory_guild.database.engine import client
 from memory_guild.database.transaction import ScopeTransaction
 from memory_guild.tenancy import tenant_scope
 
@@ -71,4 +70,5 @@ async def open_context(configuration: dict[str, Any]) -> AsyncIterator[Context]:
 async def _set_up(tortoise: TortoiseContext, configuration: dict[str, Any]) -> None:
     await tortoise.__aenter__()
     await tortoise.init(config=configuration)
-    await client().create_connection(with_db=True)
+    for connection in tortoise.connections.all():
+        await connection.create_connection(with_db=True)

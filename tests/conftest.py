@@ -31,13 +31,18 @@ from tests.databases import SpareDatabases, copied_database, new_database, with_
 pytest_plugins = ["tests.tenancy.plugin"]
 
 ONCE_IS_ENOUGH = (
+    "applications",
     "cli",
     "demo",
     "embedded",
+    "testing",
     "transfer",
     "test_benchmarks.py",
+    "test_error_table.py",
+    "test_odd_arguments.py",
     "test_package.py",
     "test_settings.py",
+    "test_tools.py",
     "test_wheel.py",
 )
 """What these test does not depend on the server's version: they are marked ``any_server``."""

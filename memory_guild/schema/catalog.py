@@ -209,8 +209,12 @@ async def _both_catalogs(connection: Connection, schema: str, additions: Sequenc
         # Most definitions are printed without the schema, because each schema is read with itself as search_path. But
         # function bodies and string constants contain its name. Only the scratch schema's name is replaced: it is
         # random, so it cannot occur by chance. A live name such as "public" may well occur in a word or a comment.
+        # Within a string constant, the quotes of a qualified name are doubled.
+        qualified = "'" + words["live_identifier"].replace("'", "''") + "."
         return {
-            key: definition.replace(f"'{scratch}'", words["live_literal"]).replace(scratch, words["live_identifier"])
+            key: definition.replace(f"'{scratch}'", words["live_literal"])
+            .replace(f"'{scratch}.", qualified)
+            .replace(scratch, words["live_identifier"])
             for key, definition in catalog.items()
         }
 

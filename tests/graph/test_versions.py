@@ -32,7 +32,17 @@ from memory_guild.errors import (
     TenantNotSetError,
 )
 from memory_guild.models import MemoryRecord, MemoryRelationship
-from tests.memories.storing import BAD_VALUES, COLLIDING_TEXT, SECRET, TEXT, Connection, insert, stored, texts
+from tests.memories.storing import (
+    BAD_VALUES,
+    COLLIDING_TEXT,
+    METADATA_LIMIT,
+    SECRET,
+    TEXT,
+    Connection,
+    insert,
+    stored,
+    texts,
+)
 from tests.rows import columns_of
 
 pytestmark = pytest.mark.usefixtures("shared_database")
@@ -146,7 +156,8 @@ async def test_an_old_version_that_is_not_there(state: str, superuser: Connectio
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "field", "kind"), [case for case in BAD_VALUES if case.values[0] != "agent_id"]
+    ("column", "value", "field", "kind"),
+    [case for case in BAD_VALUES if case.values[0] not in ("agent_id", "created_at")],
 )
 async def test_a_bad_value_is_named_and_nothing_is_stored(
     column: str,
@@ -157,6 +168,7 @@ async def test_a_bad_value_is_named_and_nothing_is_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MEMORY_GUILD_CONTENT_MAX_BYTES", "1000")
+    monkeypatch.setenv("MEMORY_GUILD_METADATA_MAX_BYTES", str(METADATA_LIMIT))
     old_id = await insert(superuser, "old")
     given: dict[str, Any] = {"new_text": "new", column.replace("content_text", "new_text"): value}
     async with tenant_scope("acme"):

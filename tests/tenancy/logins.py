@@ -17,7 +17,12 @@ AGENT = "IN ROLE memory_guild_app"
 MAINTAINER = "IN ROLE memory_guild_admin"
 PASSWORD = "only-for-tests"
 
-SEAL = ("memory_guild_seal", "memory_guild_seal_challenge", "memory_guild_seal_opened")
+SEAL = (
+    "memory_guild_seal",
+    "memory_guild_seal_challenge",
+    "memory_guild_seal_opened",
+    "memory_guild_seal_salt",
+)
 TABLES = ("memory_records", "memory_embeddings", "memory_relationships", "data_sources", "memory_access_policies")
 
 

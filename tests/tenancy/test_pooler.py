@@ -312,7 +312,7 @@ async def test_the_doctor_sees_the_pooler(
     agent_url: str, monkeypatch: pytest.MonkeyPatch, between: bool, told: str, level: str, mend: str
 ) -> None:
     monkeypatch.setenv("MEMORY_GUILD_POOLER", told)
-    lenient = {"ignore_startup_parameters": "search_path, statement_timeout"}
+    lenient = {"ignore_startup_parameters": "search_path, statement_timeout, row_security"}
     with pgbouncer(agent_url, [user_of(agent_url)], lenient) as folder:
         finding = _pooler_finding(await doctor(through(folder, agent_url) if between else agent_url))
 

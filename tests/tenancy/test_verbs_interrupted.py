@@ -73,7 +73,7 @@ every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 
 def test_no_verb_is_left_out() -> None:
     no_verbs = {"connect", "upgrade", "schema", "tenant_scope", "admin_scope", "as_of"}  # as_of gives a queryset
-    assert VERBS.keys() == {name for name in guild.__all__ if name.islower()} - no_verbs
+    assert VERBS.keys() == {name for name in guild.__all__ if name.islower() and not name.startswith("_")} - no_verbs
 
 
 # --- no scope ---------------------------------------------------------------------------------------------------
