@@ -34,7 +34,7 @@ from tests.memories.storing import RememberMany, remember_many_with
 
 TENANTS = st.sampled_from(["acme", "bolt"])
 AGENTS = st.sampled_from(["scribe", "librarian"])
-TEXTS = st.sampled_from(["one", "two", "three", "four", "five", ""])
+TEXTS = st.sampled_from(["one", "two", "three", "four", "five", "six"])
 KINDS = st.sampled_from(["document", "external"])
 METADATA = st.sampled_from([{}, {"page": 1}, {"page": 2}, {"page": 1, "read": True}])
 ON_FORGOTTEN: Any = st.sampled_from(["restore", "keep", "raise"])
