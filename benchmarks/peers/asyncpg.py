@@ -27,8 +27,8 @@ _RESET = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;"
 GET = "SELECT * FROM memory_records WHERE memory_id = $1 AND tenant_id = $2 AND is_deleted IS NOT TRUE"
 
 REMEMBER = statement("memories/remember_memory")
-CHOICES = (True, None, "keep", 1_000_000)
-"""Its last arguments: restore what is forgotten, created now, metadata stays, and how large it may be."""
+CHOICES = (True, None)
+"""Its last arguments: restore what is forgotten, created now."""
 UPSERT = (
     "INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash, metadata)"
     " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (agent_id, tenant_id, content_hash)"

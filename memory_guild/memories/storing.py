@@ -26,6 +26,7 @@ from memory_guild.tenancy import ATTEMPTS
 from memory_guild.types import SourceType, StoreOutcome
 
 _REMEMBER = Statement("memories/remember_memory")
+_REMEMBER_WITH_METADATA = Statement("memories/remember_with_metadata")
 
 
 class Remembered(MemoryResult, NamedTuple("Remembered", [("memory", MemoryRecord), ("outcome", StoreOutcome)])):
@@ -73,26 +74,22 @@ async def remember(
         InvalidInputError: A value cannot be stored, or the merged metadata is too large; nothing was written.
         TransactionConflictError: There was a deadlock with another scope; run the scope again.
     """
-    check_choice("on_existing", on_existing, get_args(OnExisting))
+    on_existing = check_choice("on_existing", on_existing, get_args(OnExisting))
     check_choice("on_forgotten", on_forgotten, get_args(OnForgotten))
     scope = current_scope()
     tenant_id = tenant_of(scope)
     drafter = Drafter(tenant_id, scope.agent_id)
     draft = drafter.draft(content_text, source_type, metadata, agent_id, created_at)
+    arguments: list[Any] = [
+        *(draft.agent_id, tenant_id, draft.source_type, draft.content_text, draft.content_hash, draft.metadata),
+        *(on_forgotten == "restore", draft.created_at),
+    ]
+    statement = _REMEMBER
+    if on_existing != "keep" and draft.metadata is not None:
+        statement = _REMEMBER_WITH_METADATA
+        arguments += [on_existing == "merge", drafter.metadata_max_bytes]
     for _ in range(ATTEMPTS):
-        row = await _REMEMBER.fetch_row(
-            draft.agent_id,
-            tenant_id,
-            draft.source_type,
-            draft.content_text,
-            draft.content_hash,
-            draft.metadata,
-            on_forgotten == "restore",
-            draft.created_at,
-            str(on_existing),
-            drafter.metadata_max_bytes,
-        )
-        if row is not None:
+        if (row := await statement.fetch_row(*arguments)) is not None:
             break
     else:
         raise TransactionConflictError("other transactions keep storing and deleting this memory; run the scope again")

@@ -1,69 +1,43 @@
--- Stores the text $4 with hash $5, source type $3, metadata $6 and created_at $8 (NULL: now) for agent $1 of tenant $2,
--- unless the agent has it. A forgotten duplicate is restored if $7. $9 says what becomes of a duplicate's metadata: it
--- stays (keep, or $6 is NULL), gets the given keys (merge), or is replaced (replace). Merged metadata of more than $10
--- bytes does not fit, and nothing is written. No row is returned if a concurrent transaction stored, changed or deleted
--- the memory after this statement began; run it again, and it sees what is stored now.
+-- Stores the text $4 with hash $5, source type $3, metadata $6 (NULL: none) and created_at $8 (NULL: now) for agent $1
+-- of tenant $2, unless the agent has it. A duplicate is only read; a forgotten one is restored if $7. No row is
+-- returned if a concurrent transaction stored, changed or deleted the memory after this statement began; run it again,
+-- and it sees what is stored now.
 WITH present AS (
     SELECT *
     FROM include.memories AS memory_records
     WHERE agent_id = $1::varchar AND tenant_id = $2::varchar AND content_hash = $5::varchar
 ),
 
--- What becomes of the present memory, if there is one.
-change AS (
-    SELECT
-        present.memory_id,
-        present.is_deleted AS was_deleted,
-        present.metadata AS metadata_before,
-        present.updated_at AS updated_before,
-        merged.metadata,
-        -- Always later than before, so that no two versions are equal.
-        -- At the end of time no later version would be left: versions begin anew.
-        GREATEST(
-            statement_timestamp(),
-            CASE
-                WHEN present.updated_at < '9999-12-31 00:00:00+00' THEN present.updated_at + interval '1 microsecond'
-            END
-        ) AS updated_at,
-        same_text,
-        fits,
-        CASE
-            WHEN NOT (same_text AND fits) THEN false
-            WHEN present.is_deleted THEN $7::boolean
-            ELSE (merged.metadata IS DISTINCT FROM present.metadata)
-        END AS is_needed
+duplicate AS (
+    SELECT *
     FROM present
-    CROSS JOIN LATERAL (
-        SELECT CASE
-            WHEN $6::jsonb IS NULL OR $9::text = 'keep' OR (is_deleted AND NOT $7) THEN metadata
-            WHEN $9::text = 'merge' AND jsonb_typeof(metadata) = 'object' THEN metadata || $6
-            ELSE $6
-        END AS metadata
-    ) AS merged
-    CROSS JOIN LATERAL (
-        SELECT
-            content_text = $4::text AS same_text,
-            $9::text <> 'merge'
-            OR (merged.metadata IS NOT DISTINCT FROM present.metadata)
-            OR octet_length(merged.metadata::text) <= $10::int AS fits
-    ) AS judged
+    WHERE is_deleted IS NOT TRUE OR content_text <> $4::text OR NOT $7::boolean
 ),
 
-created AS (
+stored AS (
     INSERT INTO memory_records
     (agent_id, tenant_id, source_type, content_text, content_hash, metadata, created_at, updated_at)
-    -- The time of the statement, not of the transaction: what one scope stores keeps its order.
     SELECT
         $1,
         $2,
         $3::varchar,
         $4,
         $5,
-        COALESCE($6, '{}'),
+        COALESCE($6::jsonb, '{}'),
+        -- The time of the statement, not of the transaction: what one scope stores keeps its order.
         COALESCE($8::timestamptz, statement_timestamp()),
-        statement_timestamp()
-    WHERE NOT EXISTS (SELECT FROM present)
-    ON CONFLICT (agent_id, tenant_id, content_hash) DO NOTHING
+        -- Later than the forgotten version. At the end of time no later one would be left: versions begin anew.
+        GREATEST(statement_timestamp(), (
+            SELECT updated_at + interval '1 microsecond' FROM present WHERE updated_at < '9999-12-31 00:00:00+00'
+        ))
+    WHERE NOT EXISTS (SELECT FROM duplicate)
+    ON CONFLICT (agent_id, tenant_id, content_hash) DO UPDATE
+    SET is_deleted = false, deleted_at = NULL, updated_at = EXCLUDED.updated_at
+    WHERE
+        $7 AND memory_records.is_deleted
+        -- It is still what this statement saw.
+        AND memory_records.memory_id = (SELECT memory_id FROM present)
+        AND memory_records.updated_at IS NOT DISTINCT FROM (SELECT updated_at FROM present)
     RETURNING
         memory_id,
         agent_id,
@@ -76,39 +50,13 @@ created AS (
         updated_at,
         is_deleted,
         deleted_at
-),
-
-changed AS (
-    UPDATE memory_records
-    SET is_deleted = false, deleted_at = NULL, metadata = change.metadata, updated_at = change.updated_at
-    FROM change
-    WHERE
-        memory_records.memory_id = change.memory_id
-        AND is_needed
-        -- It is still what this statement saw.
-        AND memory_records.is_deleted IS NOT DISTINCT FROM was_deleted
-        AND memory_records.metadata IS NOT DISTINCT FROM metadata_before
-        AND memory_records.updated_at IS NOT DISTINCT FROM updated_before
-        AND memory_records.content_text = $4
-    RETURNING
-        CASE WHEN was_deleted THEN 'restored' ELSE 'existing' END AS outcome,
-        true AS same_text,
-        true AS fits,
-        memory_records.memory_id,
-        memory_records.agent_id,
-        memory_records.tenant_id,
-        memory_records.source_type,
-        memory_records.content_text,
-        memory_records.content_hash,
-        memory_records.metadata,
-        memory_records.created_at,
-        memory_records.updated_at,
-        memory_records.is_deleted,
-        memory_records.deleted_at
 )
 
-SELECT 'created' AS outcome, true AS same_text, true AS fits, * FROM created
+SELECT
+    CASE WHEN memory_id IN (SELECT present.memory_id FROM present) THEN 'restored' ELSE 'created' END AS outcome,
+    true AS same_text,
+    true AS fits,
+    *
+FROM stored
 UNION ALL
-SELECT * FROM changed
-UNION ALL
-SELECT 'existing', same_text, fits, present.* FROM present CROSS JOIN change WHERE NOT is_needed;
+SELECT 'existing', content_text = $4, true, * FROM duplicate;
