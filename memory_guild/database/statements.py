@@ -23,13 +23,15 @@ def statement(name: str) -> str:
     adds a column, and PostgreSQL refuses a prepared statement whose type changes.
 
     ``FROM include.NAME AS alias`` selects from another statement of the package: its text is put there as a subquery.
+    ``FROM include.PACKAGE.NAME AS alias`` selects from one of another package.
     """
     package, _, file = name.partition("/")
     text = files("memory_guild").joinpath(package, "sql", f"{file}.sql").read_text(encoding="utf-8")
     before, *includes = text.split(_INCLUDE)
     for include in includes:
         included, _, after = include.partition(" ")
-        subquery = statement(f"{package}/{included}").rstrip().removesuffix(";")
+        home, _, included_file = included.rpartition(".")
+        subquery = statement(f"{home or package}/{included_file}").rstrip().removesuffix(";")
         before += f"FROM (\n{subquery}\n) {after}"
     return before
 

@@ -1,7 +1,7 @@
 -- The $4 edges of tenant $1 with the highest confidence by which a live memory contradicts another one: with memory $2
 -- at one end (NULL: all), with a confidence of at least $3 (NULL: any). An unspecified confidence counts as 1.
 SELECT edge.*
-FROM include.edges AS edge
+FROM include.memories.edges AS edge
 JOIN memory_records AS source ON source.memory_id = edge.source_memory_id
 JOIN memory_records AS target ON target.memory_id = edge.target_memory_id
 WHERE

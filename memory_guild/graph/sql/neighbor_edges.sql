@@ -6,11 +6,11 @@ FROM (
     SELECT COALESCE(confidence_score, 1) AS confidence, *
     FROM (
         SELECT target_memory_id AS neighbor_id, *
-        FROM include.edges AS memory_relationships
+        FROM include.memories.edges AS memory_relationships
         WHERE $2::boolean AND source_memory_id = $1::uuid
         UNION ALL
         SELECT source_memory_id, *
-        FROM include.edges AS memory_relationships
+        FROM include.memories.edges AS memory_relationships
         WHERE $3::boolean AND target_memory_id = $1
     ) AS touching
     WHERE

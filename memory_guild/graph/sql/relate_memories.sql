@@ -3,7 +3,7 @@
 -- statement again: it then sees what the other one did.
 WITH present AS (
     SELECT *
-    FROM include.edges AS memory_relationships
+    FROM include.memories.edges AS memory_relationships
     WHERE source_memory_id = $1::uuid AND target_memory_id = $2::uuid AND relationship_type = $3::varchar
 ),
 
