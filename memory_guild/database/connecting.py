@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 
-from memory_guild.database.connections import ENGINE, chosen, register, unregistered
+from memory_guild.database.connections import ENGINE, chosen, register, transaction_of_task, unregistered
 from memory_guild.database.engine import GuildClient
 from memory_guild.database.isolation import check_isolation
 from memory_guild.database.migrations import check_migrations
@@ -95,7 +95,9 @@ async def connect(
             register(pool)
             yield MemoryDatabase(pool)
     finally:
-        await pool.close()
+        # A suspended generator may have left its scope open in this task: nobody will end it, so nothing waits for it.
+        left = transaction_of_task.get()
+        await (pool if left is None or left.pool is not pool else left).close()
 
 
 @asynccontextmanager
