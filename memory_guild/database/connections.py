@@ -84,10 +84,11 @@ def current_pool() -> Pool:
         WrongEventLoopError: Those that are open belong to other event loops.
     """
     choice, context = _chosen.get(), context_of_task()
-    if choice is None or choice.context is not context:
+    if context is not None and (choice is None or choice.context is not context):
         for alias in connections_of(context, ENGINE):
-            connection: Any = context.connections.get(alias)  # type: ignore[union-attr]  # it has connections
-            return connection.pool.for_agents()  # type: ignore[no-any-return]  # of the transaction that Tortoise is in, or its own
+            connection: Any = context.connections.get(alias)  # the pool, or the transaction that Tortoise is in
+            pool: Pool = connection.pool.for_agents()
+            return pool
     if choice is None:
         return _pool_of_loop(_running_loop())
     if choice.pool.is_closed:

@@ -156,8 +156,9 @@ class GuildClient(TranslatingClient):
         Raises:
             WrongEventLoopError: Their event loop is another one, and it is not closed.
         """
-        if not self._check_bound_loop():
-            if not self._bound_loop.is_closed():  # type: ignore[union-attr]  # it is another loop
+        loop = self._bound_loop
+        if loop is not None and not self._check_bound_loop():
+            if not loop.is_closed():
                 raise wrong_loop()
             self._pool = self._bound_loop = self._maintenance = None
             self._pool_init_lock = asyncio.Lock()
@@ -261,7 +262,9 @@ class GuildTransaction(TranslatingClient, TransactionWrapper):
     @property
     def pool(self) -> GuildClient:
         """The client that the connection was taken from."""
-        return self._parent.pool  # type: ignore[attr-defined, no-any-return]  # it is this engine's
+        parent: Any = self._parent  # of this engine: a client or a transaction
+        pool: GuildClient = parent.pool
+        return pool
 
     def _in_transaction(self) -> TransactionContext:
         return NestedTransactionContext(GuildTransaction(self))
@@ -409,4 +412,5 @@ def client_class(**credentials: Any) -> GuildClient:
 
 def client() -> GuildClient:
     """The client of the current task: the pool, or inside a scope or transaction its connection."""
-    return current_connection()  # type: ignore[no-any-return]
+    current: GuildClient = current_connection()
+    return current

@@ -27,7 +27,10 @@ _Model = TypeVar("_Model", bound=Model)
 
 
 class _Awaited:
-    """A query that says in our words why it cannot be built, or its rows not be read."""
+    """A query that says in our words why it cannot be built, or its rows not be read.
+
+    It is mixed into Tortoise's classes, which mypy does not see here: hence the ignored errors at each ``super()``.
+    """
 
     __slots__ = ()
 
@@ -37,7 +40,7 @@ class _Awaited:
 
     def __await__(self) -> Generator[Any, None, Any]:
         with refusing:
-            return super().__await__()  # type: ignore[misc, no-any-return]  # of the query that this is mixed into
+            return super().__await__()  # type: ignore[misc, no-any-return]
 
     async def _execute(self) -> Any:
         with refusing:
