@@ -239,7 +239,7 @@ async def test_what_a_scope_leaves_in_the_session_does_not_reach_the_next(small_
             "SELECT to_regclass('pg_temp.left_over') AS left_over, current_setting('memory_guild.note', true) AS note,"
             " current_setting('enable_seqscan') AS seqscan,"
             " (SELECT count(*) FROM pg_cursors WHERE is_holdable) AS cursors,"
-            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks"
+            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks"
         )
         assert (row["left_over"], row["note"] or "", row["seqscan"], row["cursors"], row["locks"]) == (
             None,

@@ -115,6 +115,10 @@ CONDITIONS: dict[str, Callable[[Aim], dict[str, Any]]] = {
     "metadata $in": lambda aim: {"metadata": {"note": {"$in": ["other", SECRET]}}},
     "metadata $exists": lambda aim: {"metadata": {"note": {"$exists": True}}},
     "metadata not $exists": lambda aim: {"metadata": {"note": {"$exists": False}}},
+    "metadata $ne": lambda aim: {"metadata": {"note": {"$ne": "other"}}, "agent_id": aim.agent_id},
+    "metadata $nin": lambda aim: {"metadata": {"note": {"$nin": ["other"]}}, "agent_id": [aim.agent_id]},
+    "a path into metadata": lambda aim: {"metadata": {"note.0": {"$exists": False}, "page": 7}},
+    "several agents": lambda aim: {"agent_id": [aim.agent_id, "nobody"]},
     "metadata compared with a number": lambda aim: {"metadata": {"page": {"$gt": 6, "$lte": 7}}},
     "metadata compared with a time": lambda aim: {"metadata": {"when": {"$gte": BEFORE_ALL, "$lt": AFTER_ALL}}},
     "forgotten, too": lambda aim: {"agent_id": aim.agent_id, "include_forgotten": True},
@@ -187,6 +191,17 @@ STORES: dict[str, Verb] = {
     "remember its text": _remember,
     "remember its text as own": lambda aim: guild.remember(aim.content_text, source_type="document"),
     "remember its text with metadata": lambda aim: _remember(aim, metadata={"note": "new"}, source_type="external"),
+    "remember its text, merge": lambda aim: _remember(aim, metadata={"note": "new"}, on_existing="merge"),
+    "remember its text, replace": lambda aim: _remember(aim, metadata={"note": "new"}, on_existing="replace"),
+    "remember its text as of then": lambda aim: _remember(aim, created_at=OWN_TIME),
+    "remember its forgotten text, merge": lambda aim: _remember(
+        aim, content_text=aim.forgotten_text, metadata={"note": "new"}, on_existing="merge"
+    ),
+    "remember_many its texts, merge": lambda aim: _remember_many(
+        _item(aim, metadata={"note": "new"}),
+        _item(aim, content_text=aim.forgotten_text, metadata={"note": "new"}),
+        on_existing="merge",
+    ),
     "remember its forgotten text": lambda aim: _remember(aim, content_text=aim.forgotten_text),
     "remember its forgotten text, keep": lambda aim: _remember(
         aim, content_text=aim.forgotten_text, on_forgotten="keep"
