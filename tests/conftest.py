@@ -62,7 +62,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what need not run on every server, and leave out what is long."""
+    """Mark what need not run on every server, and leave out what is long, or begin with the files where that is."""
     folder = Path(__file__).parent
     for item in items:
         if item.path.relative_to(folder).parts[0] in ONCE_IS_ENOUGH:
@@ -71,6 +71,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+    files_of_long_tests = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in files_of_long_tests)  # a worker that begins one last works on alone
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +152,7 @@ def below_the_scopes() -> Iterator[None]:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[str]:
     """Tortoise, connected to the test's database as a superuser; tenants' data needs a scope."""
-    async with connect(database_url):
+    async with connect(database_url, check_schema=False):  # the checks take longer than most tests
         yield database_url
 
 
@@ -179,5 +181,5 @@ async def superuser(verbs_database_url: str) -> AsyncIterator[asyncpg.Connection
 @pytest.fixture
 async def shared_database(verbs_database_url: str, superuser: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[str]:
     """Tortoise, connected to it as a superuser."""
-    async with connect(verbs_database_url):
+    async with connect(verbs_database_url, check_schema=False):
         yield verbs_database_url

@@ -193,6 +193,7 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("name", "several", "part", "key"), PARTS, ids=lambda part: str(part))
+@pytest.mark.long
 async def test_odd_parts_of_a_batch_are_our_errors(
     shared_database: str, name: str, several: str, part: dict[str, Any], key: str
 ) -> None:
@@ -256,6 +257,7 @@ SERIALIZERS = [
 
 
 @pytest.mark.parametrize("serializer", SERIALIZERS, ids=lambda serializer: serializer.__name__)
+@pytest.mark.long
 def test_odd_fields_of_a_serializer_are_pydantics_errors(serializer: Any) -> None:
     odd = odd_values()
     for key in (*serializer.model_fields, "unknown"):

@@ -15,7 +15,7 @@ CLEAR = "DELETE FROM memory_records; DELETE FROM data_sources; DELETE FROM memor
 @pytest.fixture(autouse=True)
 async def _tables(verbs_database_url: str, below_the_scopes: None) -> AsyncIterator[None]:
     """Tortoise, connected to empty tables."""
-    async with connect(verbs_database_url):
+    async with connect(verbs_database_url, check_schema=False):
         await client().execute_script(CLEAR)
         yield
         await client().execute_script(CLEAR)

@@ -10,7 +10,10 @@ from tortoise.exceptions import IntegrityError
 
 from memory_guild.errors import CheckError, ConstraintError, MemoryGuildError
 from memory_guild.models import StrictModel
-from tests.rows import SECRET, Row, Write, counts
+from tests.rows import SECRET, Row, Write, counts, through_bulk_create, through_model, through_sql
+
+WRITES = [through_model, pytest.param(through_bulk_create, marks=pytest.mark.long), through_sql]
+"""The ways to write a row."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 from memory_guild.database.engine import client
 from memory_guild.errors import CheckError, SelfReferenceError
 from memory_guild.models import DataSource, MemoryRecord, MemoryRelationship, StrictModel
-from tests.constraints.refusals import Refusal, assert_refused
-from tests.rows import Write, stored_memory, through_bulk_create, through_model, through_sql, valid_row
+from tests.constraints.refusals import WRITES, Refusal, assert_refused
+from tests.rows import Write, stored_memory, through_model, through_sql, valid_row
 
 CHOICES: list[tuple[type[StrictModel], str, list[str]]] = [
     (MemoryRecord, "source_type", ["conversation", "tool_output", "document", "observation", "external"]),
@@ -54,7 +54,7 @@ def refusal(model: type[StrictModel], column: str, write: Write) -> Refusal:
     return Refusal(CheckError, "23514", f"{column}: {reason}", constraint, column)
 
 
-@pytest.mark.parametrize("write", [through_model, through_bulk_create, through_sql])
+@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize(("model", "column", "value"), ACCEPTED)
 async def test_value_within_the_check_is_stored(
     model: type[StrictModel], column: str, value: Any, write: Write
@@ -67,7 +67,7 @@ async def test_value_within_the_check_is_stored(
     assert getattr(stored, column) == value
 
 
-@pytest.mark.parametrize("write", [through_model, through_bulk_create, through_sql])
+@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize(("model", "column", "value"), REFUSED)
 async def test_value_outside_the_check_is_refused(
     model: type[StrictModel], column: str, value: Any, write: Write
@@ -110,7 +110,7 @@ SELF_REFERENCE = Refusal(
 )
 
 
-@pytest.mark.parametrize("write", [through_model, through_bulk_create, through_sql])
+@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("relationship_type", ["references", "contradicts", "supports", "follows", "related"])
 async def test_edge_to_itself_is_refused(relationship_type: str, write: Write) -> None:
     memory_id = await stored_memory()

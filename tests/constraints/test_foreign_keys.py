@@ -11,8 +11,8 @@ import pytest
 from memory_guild.database.engine import client
 from memory_guild.errors import IdentityError, UnknownMemoryError
 from memory_guild.models import MemoryEmbedding, MemoryRecord, MemoryRelationship, StrictModel
-from tests.constraints.refusals import Refusal, assert_refused
-from tests.rows import Row, Write, stored_memory, through_bulk_create, through_model, through_sql, valid_row
+from tests.constraints.refusals import WRITES, Refusal, assert_refused
+from tests.rows import Row, Write, stored_memory, through_model, valid_row
 
 KEYS: list[tuple[type[StrictModel], str]] = [
     (MemoryEmbedding, "memory_id"),
@@ -30,7 +30,7 @@ def refusal(model: type[StrictModel], column: str) -> Refusal:
     )
 
 
-@pytest.mark.parametrize("write", [through_model, through_bulk_create, through_sql])
+@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize(("model", "column"), KEYS)
 async def test_missing_memory_is_refused(model: type[StrictModel], column: str, write: Write) -> None:
     row = {**await valid_row(model), column: uuid4()}

@@ -15,6 +15,7 @@ from memory_guild.models import (
     MemoryRelationship,
     StrictModel,
 )
+from tests.constraints.refusals import WRITES
 from tests.rows import SECRET, Write, counts, through_bulk_create, through_model, through_sql, valid_row
 
 LENGTHS: list[tuple[type[StrictModel], str, int]] = [
@@ -32,7 +33,6 @@ CHOICES: list[tuple[type[StrictModel], str]] = [
     (DataSource, "source_type"),
 ]
 CASES = [pytest.param(*case, id=f"{case[0]._meta.db_table}.{case[1]}") for case in LENGTHS]
-WRITES = [through_model, through_bulk_create, through_sql]
 
 
 @pytest.mark.parametrize("write", WRITES)

@@ -19,7 +19,7 @@ from memory_guild.models import (
     MemoryRelationship,
     StrictModel,
 )
-from tests.constraints.refusals import Refusal, assert_refused
+from tests.constraints.refusals import WRITES, Refusal, assert_refused
 from tests.rows import Write, columns_of, counts, through_bulk_create, through_model, through_sql, valid_row
 
 REQUIRED = {
@@ -72,7 +72,7 @@ async def test_model_refuses_none(model: type[StrictModel], column: str, write: 
     await assert_refused(write, model, {**await valid_row(model), column: None}, refusal(column))
 
 
-@pytest.mark.parametrize("write", [through_model, through_bulk_create, through_sql])
+@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize(("model", "column"), cases(REQUIRED, without=FILLED_IN))
 async def test_column_left_out_is_refused(model: type[StrictModel], column: str, write: Write) -> None:
     row = await valid_row(model)
@@ -111,7 +111,7 @@ async def test_model_refuses_none_when_a_row_is_changed(model: type[StrictModel]
     assert getattr(await model.get(pk=stored.pk), column) == before
 
 
-@pytest.mark.parametrize("write", [through_model, through_bulk_create, through_sql])
+@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize(("model", "column"), cases(OPTIONAL))
 async def test_other_columns_take_null(model: type[StrictModel], column: str, write: Write) -> None:
     row, before = {**await valid_row(model), column: None}, await counts()

@@ -25,13 +25,12 @@ from memory_guild.models import (
     MemoryRelationship,
     StrictModel,
 )
-from tests.constraints.refusals import Refusal, assert_refused
+from tests.constraints.refusals import WRITES, Refusal, assert_refused
 from tests.rows import (
     Row,
     Write,
     counts,
     stored_memory,
-    through_bulk_create,
     through_model,
     through_sql,
     valid_row,
@@ -84,7 +83,6 @@ KEYS: dict[type[StrictModel], tuple[list[str], Refusal]] = {
         ),
     ),
 }
-WRITES = [through_model, through_bulk_create, through_sql]
 
 
 async def with_key_of(model: type[StrictModel], row: Row) -> Row:

@@ -139,6 +139,7 @@ async def test_a_connection_that_ends_between_two_statements(
     await other.close()
 
 
+@pytest.mark.long
 async def test_a_scope_is_run_again_until_it_succeeds(database: str) -> None:
     attempts: list[int] = []
 

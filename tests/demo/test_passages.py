@@ -23,10 +23,12 @@ def test_several_thousand_from_all_over_the_library(corpus: python_docs.Corpus) 
     assert len({passage.agent_id for passage in corpus.passages}) > 150
 
 
+@pytest.mark.long
 def test_each_subject_once(corpus: python_docs.Corpus) -> None:
     assert len(set(corpus.subjects)) == len(corpus.subjects)
 
 
+@pytest.mark.long
 def test_a_subject_begins_with_its_module_and_is_public(corpus: python_docs.Corpus) -> None:
     for passage in corpus.passages:
         if passage.kind != "topic":
@@ -57,6 +59,7 @@ def test_a_subject_begins_with_its_module_and_is_public(corpus: python_docs.Corp
         ("with", "language", "topic"),
     ],
 )
+@pytest.mark.long
 def test_the_name_that_users_know(corpus: python_docs.Corpus, subject: str, module: str, kind: str) -> None:
     (found,) = (passage for passage in corpus.passages if passage.subject == subject)
     assert (found.module, found.kind) == (module, kind)

@@ -112,6 +112,7 @@ def test_every_reference_is_in_its_text(corpus: python_docs.Corpus) -> None:
             assert reference.target in text, reference
 
 
+@pytest.mark.long
 def test_of_the_whole_library(corpus: python_docs.Corpus) -> None:
     edges = [(reference.source, reference.target) for reference in corpus.references]
     assert len(edges) > 2000

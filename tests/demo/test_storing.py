@@ -35,6 +35,7 @@ async def test_what_is_stored(tables: str, small: python_docs.Corpus) -> None:
     assert record.metadata == {"subject": "asyncio.Queue", "module": "asyncio", "kind": "class"}
 
 
+@pytest.mark.long
 async def test_every_subject_leads_to_its_text(tables: str, small: python_docs.Corpus) -> None:
     stored = await python_docs.store(small)
     texts = {record.memory_id: (record.agent_id, record.content_text) for record in await MemoryRecord.all()}

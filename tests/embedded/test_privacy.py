@@ -55,6 +55,7 @@ def test_another_user_gets_neither_at_the_data_nor_at_the_socket(folder: Path) -
 
 
 @needs_root
+@pytest.mark.long
 def test_another_user_who_reaches_the_socket_is_refused_by_the_server(own_folder: Path) -> None:
     server = embedded.attach(own_folder, options=FAST)
     for path, mode in (

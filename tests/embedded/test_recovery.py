@@ -174,6 +174,7 @@ async def test_a_backend_that_outlives_its_server_is_ended(folder: Path) -> None
     busy.terminate()
 
 
+@pytest.mark.long
 def test_a_server_that_cannot_be_seen_is_left_alone(folder: Path) -> None:
     with open(folder / "server.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # as a server in another container does

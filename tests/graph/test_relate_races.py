@@ -201,6 +201,7 @@ async def test_a_deadlock_is_undone_and_run_again(pool: str, named: Named, other
     assert {row[3] for row in await edges_in(pool)} == {0.5}
 
 
+@pytest.mark.long
 async def test_a_deadlock_that_the_scope_is_part_of_does_not_end(
     pool: str, named: Named, other: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ async def test_the_edges_of_a_level_count_together(more: int, is_cut: bool) -> N
         assert (await traverse(named["a"], limit=2)).is_cut == is_cut
 
 
+@pytest.mark.long
 async def test_a_hub_of_many_edges() -> None:
     async with acme():
         names = [f"memory {number}" for number in range(1_500)]

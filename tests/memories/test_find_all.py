@@ -109,6 +109,7 @@ async def test_what_others_commit_meanwhile_is_not_seen(many: None, superuser: C
         assert await all_texts() == []
 
 
+@pytest.mark.long
 async def test_all_may_be_forgotten_one_by_one(many: None) -> None:
     async with tenant_scope("acme"):
         async for memory in find_all():

@@ -256,6 +256,7 @@ async def test_with_the_index_a_page_of_a_list_is_a_handful_of_the_table(
 
 
 @pytest.mark.parametrize("tenant_id", ["old", "half", "giant"])
+@pytest.mark.long
 async def test_with_the_index_the_end_of_a_list_is_near(indexed: None, tenant_id: str) -> None:
     """Behind a tenant's last memory there may be very many of others."""
     async with tenant_scope(tenant_id) as scope:
@@ -267,6 +268,7 @@ async def test_with_the_index_the_end_of_a_list_is_near(indexed: None, tenant_id
     assert pages <= 60
 
 
+@pytest.mark.long
 async def test_with_the_index_an_agents_page_is_one_too(indexed: None) -> None:
     async with tenant_scope("old") as scope:
         memories, pages = await find_explained(scope, agent_id="agent-1")

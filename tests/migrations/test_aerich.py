@@ -57,8 +57,8 @@ async def test_whole_life_of_a_database(options: list[str], empty_database_url: 
     first, *_ = known_migrations()
 
     assert aerich(url, *options, "heads").split() == known_migrations()
-    for name in known_migrations():
-        assert name in aerich(url, *options, "history")
+    history = aerich(url, *options, "history")
+    assert [name for name in known_migrations() if name not in history] == []
     assert f"Success upgrading to {first}" in aerich(url, *options, "upgrade")
     assert set(FIVE) < set(await tables(url))
     assert "No available heads" in aerich(url, *options, "heads")
@@ -81,6 +81,7 @@ async def test_whole_life_of_a_database(options: list[str], empty_database_url: 
         await connection.close()
 
 
+@pytest.mark.long
 def test_migrate_needs_no_server() -> None:
     before = files()
 
@@ -107,9 +108,10 @@ async def test_schema_is_the_one_of_the_setting(schema: str, exists: bool, empty
     assert await tables(empty_database_url) == []
     assert "No changes detected" in aerich(empty_database_url, "migrate", "--no-input", schema=schema)
     assert "No available heads" in aerich(empty_database_url, "heads", schema=schema)
-    for _ in known_migrations():
-        aerich(empty_database_url, "downgrade", "--yes", schema=schema)
-    assert await tables(empty_database_url, schema) == ["aerich"]
+    if exists:
+        for _ in known_migrations():
+            aerich(empty_database_url, "downgrade", "--yes", schema=schema)
+        assert await tables(empty_database_url, schema) == ["aerich"]
 
 
 def test_both_configurations_say_the_same() -> None:

@@ -111,6 +111,7 @@ async def tables(url: str) -> list[str]:
 
 
 @pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.long
 async def test_another_app_with_our_label_is_another_app(empty_database_url: str, tmp_path: Path, order: str) -> None:
     shop = Shop(tmp_path, empty_database_url, ITS_OWN_CONFIG)
     if order == "after":
@@ -164,6 +165,7 @@ async def test_what_a_recorded_migration_is(database_url: str, version: str, con
 
 
 @pytest.mark.parametrize("settings", [IN_ONE_APP, ONLY_OURS], ids=["in one app", "alone"])
+@pytest.mark.long
 async def test_aerich_does_not_make_our_tables(empty_database_url: str, tmp_path: Path, settings: str) -> None:
     shop = Shop(tmp_path, empty_database_url, settings)
 
@@ -175,6 +177,7 @@ async def test_aerich_does_not_make_our_tables(empty_database_url: str, tmp_path
 
 
 @pytest.mark.parametrize("models", [MODELS, WITH_A_FOREIGN_KEY], ids=["alone", "with a foreign key to ours"])
+@pytest.mark.long
 async def test_an_app_beside_ours_gets_its_own_tables_only(
     empty_database_url: str, tmp_path: Path, models: str
 ) -> None:
@@ -211,6 +214,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 async def test_generate_schemas_does_not_make_our_tables(empty_database_url: str, tmp_path: Path) -> None:
     for settings, exit_code in ((ONLY_OURS, 1), (IN_ONE_APP, 1), (BESIDE_OURS, 0)):
         shop = Shop(tmp_path, empty_database_url, settings)
@@ -289,6 +293,7 @@ async def test_the_error_names_the_grant_that_is_missing_and_the_grant_helps(dat
 # --- the documented example -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_the_documented_application_works_and_without_its_grants_says_so(
     empty_database_url: str, tmp_path: Path
 ) -> None:

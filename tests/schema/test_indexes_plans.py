@@ -51,6 +51,7 @@ async def agents_plan(database_url: str, query: str, *, enable_seqscan: str = "o
 
 
 @pytest.mark.parametrize(("name", "condition"), [(TENANT, ""), (AGENTS, "AND agent_id = 'scribe'")])
+@pytest.mark.long
 async def test_agents_list_the_newest_memories_by_index(
     database_url: str, connection: Connection, name: str, condition: str
 ) -> None:
@@ -66,6 +67,7 @@ async def test_agents_list_the_newest_memories_by_index(
 
 
 @pytest.mark.parametrize("operators", ["jsonb_ops", "jsonb_path_ops"])
+@pytest.mark.long
 async def test_an_index_on_metadata_would_serve_no_agent(
     database_url: str, connection: Connection, operators: str
 ) -> None:

@@ -220,6 +220,7 @@ async def test_an_owner_that_may_create_no_roles_is_told_what_a_dba_must_run(res
             assert await superuser.fetchval(query) == 0
 
 
+@pytest.mark.long
 async def test_the_documented_backup_and_restore(
     new_server: str, backup_url: str, connection: Connection, tmp_path: Path
 ) -> None:

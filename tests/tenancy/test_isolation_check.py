@@ -208,6 +208,7 @@ async def test_the_command_says_that_all_is_well(agent_url: str) -> None:
     assert "broken" not in output
 
 
+@pytest.mark.long
 async def test_the_command_says_what_is_broken_and_what_to_do(database_url: str, agent_url: str) -> None:
     policy = 'CREATE POLICY "let [/all] in" ON memory_records USING (true)'
     await run_statement(database_url, f"{policy}; ALTER TABLE memory_records NO FORCE ROW LEVEL SECURITY")
@@ -220,6 +221,7 @@ async def test_the_command_says_what_is_broken_and_what_to_do(database_url: str,
     assert ROW_SECURITY.format("memory_records") in output
 
 
+@pytest.mark.long
 async def test_the_command_finds_no_database(agent_url: str) -> None:
     code, output, errors = await _run_doctor(with_database(agent_url, "mg_nowhere"))
 
@@ -229,6 +231,7 @@ async def test_the_command_finds_no_database(agent_url: str) -> None:
     assert errors.count("\n") == 1
 
 
+@pytest.mark.long
 async def test_the_command_finds_no_migrations(empty_database_url: str) -> None:
     code, output, _ = await _run_doctor(empty_database_url)
 

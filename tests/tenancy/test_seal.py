@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from memory_guild.errors import InvalidInputError, IsolationError, MemoryGuildEr
 from memory_guild.models import MemoryRecord
 from memory_guild.schema import doctor, seal, unseal, validate
 from memory_guild.tenancy import admin_scope, tenant_scope
-from tests.databases import run_statement
+from memory_guild.testing.databases import name_of
+from tests.databases import SpareDatabases, copied_database, run_statement, with_database
 from tests.tenancy.count import COUNT
 from tests.tenancy.counting_proxy import counting_proxy
 from tests.tenancy.logins import AGENT, connected, login, owner, user_of
@@ -30,26 +31,41 @@ from tests.tenancy.pool import assert_pool_is_clean
 from tests.tenancy.worlds import ATTACKER, STRANGER, STRANGERS_ROWS, Witness
 
 ATTEMPTS = (Path(__file__).parent / "sealed.sql").read_text().strip().split("\n\n")[1:]
+MOST_TAKE_LONG = [*ATTEMPTS[:10], *(pytest.param(attempt, marks=pytest.mark.long) for attempt in ATTEMPTS[10:])]
+
+KEY = "5e" * 32
+
+
+@pytest.fixture(scope="module")
+def sealed_databases(server_url: str, template: str) -> Iterator[SpareDatabases]:
+    """Copies of a database that is sealed with the key."""
+    with copied_database(server_url, template) as url:
+        asyncio.run(seal(url, key=KEY))
+        spare = SpareDatabases(server_url, name_of(url))
+        yield spare
+        asyncio.run(spare.drop_all())
 
 
 @pytest.fixture
-async def key(database_url: str) -> str:
-    """The key of the test's database, which is sealed."""
-    return await seal(database_url)
+async def sealed_url(server_url: str, sealed_databases: SpareDatabases) -> AsyncIterator[str]:
+    """A superuser's URL of the test's own sealed database."""
+    name = await sealed_databases.take()
+    yield with_database(server_url, name)
+    await sealed_databases.give_back(name)
 
 
 @pytest.fixture
-async def agent_url(database_url: str, key: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+async def agent_url(sealed_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """An agents' login, which has the key."""
-    monkeypatch.setenv("MEMORY_GUILD_SEAL_KEY", key)
-    async with login(database_url, AGENT) as url:
+    monkeypatch.setenv("MEMORY_GUILD_SEAL_KEY", KEY)
+    async with login(sealed_url, AGENT) as url:
         yield url
 
 
 @pytest.fixture
-async def witness(database_url: str) -> AsyncIterator[Witness]:
+async def witness(sealed_url: str) -> AsyncIterator[Witness]:
     """The attacker's rows and the strangers'."""
-    async with connected(database_url) as superuser:
+    async with connected(sealed_url) as superuser:
         witness = Witness(superuser)
         await witness.populate(crowded=True)
         yield witness
@@ -80,8 +96,8 @@ async def _one_by_one(connection: Any, text: str) -> list[Any]:
     return rows
 
 
-@pytest.mark.parametrize("send", [_at_once, _one_by_one])
-@pytest.mark.parametrize("attempt", ATTEMPTS)
+@pytest.mark.parametrize("send", [_at_once, pytest.param(_one_by_one, marks=pytest.mark.long)])
+@pytest.mark.parametrize("attempt", MOST_TAKE_LONG)
 async def test_no_text_becomes_another_tenant(one_connection: None, witness: Witness, attempt: str, send: Any) -> None:
     COUNT.operations += 1
     text = attempt.replace("{tenant_id}", STRANGER)
@@ -106,10 +122,10 @@ async def test_no_text_becomes_another_tenant(one_connection: None, witness: Wit
 
 
 async def test_the_owners_of_these_attempts_would_get_through_without_a_seal(
-    database_url: str, key: str, agent_url: str, witness: Witness, monkeypatch: pytest.MonkeyPatch
+    sealed_url: str, agent_url: str, witness: Witness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What proves nothing where it would fail anyway: without the seal the first attempts succeed."""
-    await unseal(database_url)
+    await unseal(sealed_url)
     monkeypatch.delenv("MEMORY_GUILD_SEAL_KEY")
     async with connect(agent_url):
         for attempt in ATTEMPTS[:4]:
@@ -159,7 +175,7 @@ async def test_an_opening_opens_once(one_connection: None, witness: Witness, ope
 
 
 async def test_an_opening_opens_no_other_session(
-    agent_url: str, database_url: str, witness: Witness, openings: list[str]
+    agent_url: str, sealed_url: str, witness: Witness, openings: list[str]
 ) -> None:
     """Seen by another connection of the same login while the scope that it opened is still open."""
     async with connect(agent_url), tenant_scope(STRANGER), connected(agent_url) as attacker:
@@ -201,7 +217,7 @@ PREPARED = "SELECT name FROM pg_prepared_statements WHERE from_sql"
 
 @pytest.mark.parametrize("ending", [None, ZeroDivisionError])
 async def test_no_statement_is_left_prepared_for_the_next_tenant(
-    one_connection: None, database_url: str, ending: type[Exception] | None
+    one_connection: None, sealed_url: str, ending: type[Exception] | None
 ) -> None:
     """Under the name of a statement of the driver's it would run in the next scope, and leave there what it read."""
     async with tenant_scope(STRANGER):
@@ -220,7 +236,7 @@ async def test_no_statement_is_left_prepared_for_the_next_tenant(
         )
     await client().execute_query("PREPARE outside AS SELECT 1")
     assert await client().execute_query_dict("SELECT name FROM pg_prepared_statements WHERE from_sql") == []
-    async with connected(database_url) as superuser:
+    async with connected(sealed_url) as superuser:
         assert await superuser.fetchval("SELECT count(*) FROM pg_largeobject_metadata") == 0
 
 
@@ -283,7 +299,7 @@ async def test_many_scopes_at_once(agent_url: str, witness: Witness) -> None:
     assert found == [{ATTACKER}, {STRANGER}] * 30
 
 
-async def test_a_plan_with_workers_sees_the_tenants_rows_alone(one_connection: None, database_url: str) -> None:
+async def test_a_plan_with_workers_sees_the_tenants_rows_alone(one_connection: None, sealed_url: str) -> None:
     async with tenant_scope(STRANGER) as scope:
         connection = scope.transaction._connection
         force = "debug_parallel_query" if connection.get_server_version().major >= 16 else "force_parallel_mode"
@@ -297,8 +313,8 @@ async def test_a_plan_with_workers_sees_the_tenants_rows_alone(one_connection: N
     assert [row["tenant_id"] for row in rows] == [STRANGER]
 
 
-async def test_admin_scope_needs_no_key(database_url: str, key: str, witness: Witness) -> None:
-    async with login(database_url, "IN ROLE memory_guild_admin") as url, connect(url), admin_scope("the test"):
+async def test_admin_scope_needs_no_key(sealed_url: str, witness: Witness) -> None:
+    async with login(sealed_url, "IN ROLE memory_guild_admin") as url, connect(url), admin_scope("the test"):
         assert {ATTACKER, STRANGER} < set(await MemoryRecord.all().values_list("tenant_id", flat=True))
 
 
@@ -368,9 +384,7 @@ async def test_a_sealed_scope_begins_in_one_round_trip(agent_url: str, witness: 
 # --- the key ------------------------------------------------------------------------------------------------------
 
 
-async def test_without_the_key_nothing_opens(
-    agent_url: str, key: str, witness: Witness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_the_key_nothing_opens(agent_url: str, witness: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MEMORY_GUILD_SEAL_KEY")
     with pytest.raises(IsolationError, match="sealed, and this process has no key"):
         async with connect(agent_url):
@@ -403,24 +417,24 @@ async def test_a_key_does_no_harm_where_nothing_is_sealed(database_url: str, mon
             assert await guild.count() == 1
 
 
-async def test_the_owner_and_a_superuser_need_no_setting(database_url: str, key: str, witness: Witness) -> None:
-    async with connect(database_url), tenant_scope(STRANGER):
+async def test_the_owner_and_a_superuser_need_no_setting(sealed_url: str, witness: Witness) -> None:
+    async with connect(sealed_url), tenant_scope(STRANGER):
         assert await guild.count() > 20
-    async with owner(database_url) as url:
-        await run_statement(database_url, f"GRANT memory_guild_app TO {user_of(url)}")
-        await run_statement(database_url, f"ALTER TABLE memory_guild_seal OWNER TO {user_of(url)}")
+    async with owner(sealed_url) as url:
+        await run_statement(sealed_url, f"GRANT memory_guild_app TO {user_of(url)}")
+        await run_statement(sealed_url, f"ALTER TABLE memory_guild_seal OWNER TO {user_of(url)}")
         async with connect(url), tenant_scope(STRANGER):
             assert await guild.count() > 20
 
 
-async def test_sealing_again_keeps_the_key_and_a_new_one_replaces_it(database_url: str, key: str) -> None:
-    assert await seal(database_url) == key
-    assert await seal(database_url, key="ef" * 32) == "ef" * 32
-    assert await seal(database_url) == "ef" * 32
-    async with connected(database_url) as superuser:
+async def test_sealing_again_keeps_the_key_and_a_new_one_replaces_it(sealed_url: str) -> None:
+    assert await seal(sealed_url) == KEY
+    assert await seal(sealed_url, key="ef" * 32) == "ef" * 32
+    assert await seal(sealed_url) == "ef" * 32
+    async with connected(sealed_url) as superuser:
         assert await superuser.fetchval("SELECT count(*) FROM memory_guild_seal") == 1
     with pytest.raises(InvalidInputError, match="64 hexadecimal digits"):
-        await seal(database_url, key="short")
+        await seal(sealed_url, key="short")
 
 
 async def test_only_the_owner_seals_and_unseals(agent_url: str) -> None:
@@ -435,52 +449,52 @@ async def test_processes_that_seal_at_once_make_one_key(database_url: str) -> No
     assert len(set(keys)) == 1
 
 
-async def test_a_sealed_database_is_valid_and_so_is_one_that_no_longer_is(database_url: str, key: str) -> None:
-    assert (await validate(database_url)).differences == ()
-    await unseal(database_url)
-    assert (await validate(database_url)).differences == ()
-    async with connected(database_url) as superuser:
+async def test_a_sealed_database_is_valid_and_so_is_one_that_no_longer_is(sealed_url: str) -> None:
+    assert (await validate(sealed_url)).differences == ()
+    await unseal(sealed_url)
+    assert (await validate(sealed_url)).differences == ()
+    async with connected(sealed_url) as superuser:
         assert not (await read_seal(superuser, "public")).is_sealed
 
 
-async def test_validate_notices_a_seal_that_checks_nothing(database_url: str, key: str) -> None:
+async def test_validate_notices_a_seal_that_checks_nothing(sealed_url: str) -> None:
     await run_statement(
-        database_url,
+        sealed_url,
         "CREATE OR REPLACE FUNCTION memory_guild_tenant() RETURNS TEXT LANGUAGE sql STABLE"
         " AS $$ SELECT current_setting('memory_guild.tenant_id', true) $$",
     )
-    assert [(one.problem, one.kind, one.name) for one in (await validate(database_url)).differences] == [
+    assert [(one.problem, one.kind, one.name) for one in (await validate(sealed_url)).differences] == [
         ("different", "function", "memory_guild_tenant()")
     ]
 
 
-async def test_the_doctor_says_which_mode_is_on(database_url: str, agent_url: str) -> None:
+async def test_the_doctor_says_which_mode_is_on(sealed_url: str, agent_url: str) -> None:
     async def said() -> tuple[str, str]:
         found = next(finding for finding in await doctor(agent_url) if finding.subject == "seal")
         return found.level, found.detail
 
     assert await said() == ("ok", "sealed: no statement can become another tenant, whatever its text")
-    await unseal(database_url)
+    await unseal(sealed_url)
     level, detail = await said()
     assert level == "notice"
     assert detail.startswith("not sealed")
 
 
-async def test_the_doctor_says_what_the_login_could_become(database_url: str, agent_url: str) -> None:
-    await run_statement(database_url, f"GRANT pg_read_all_data TO {user_of(agent_url)}")
+async def test_the_doctor_says_what_the_login_could_become(sealed_url: str, agent_url: str) -> None:
+    await run_statement(sealed_url, f"GRANT pg_read_all_data TO {user_of(agent_url)}")
 
     found = next(finding for finding in await doctor(agent_url) if finding.subject == "other roles")
     assert (found.level, found.mend) == ("notice", f"REVOKE pg_read_all_data FROM {user_of(agent_url)}")
-    await run_statement(database_url, found.mend)
+    await run_statement(sealed_url, found.mend)
     assert "other roles" not in {finding.subject for finding in await doctor(agent_url)}
 
 
-async def test_the_doctor_sees_that_the_role_could_forge_the_proof(database_url: str, agent_url: str) -> None:
-    await run_statement(database_url, "GRANT UPDATE ON SEQUENCE memory_guild_seal_opened TO memory_guild_app")
+async def test_the_doctor_sees_that_the_role_could_forge_the_proof(sealed_url: str, agent_url: str) -> None:
+    await run_statement(sealed_url, "GRANT UPDATE ON SEQUENCE memory_guild_seal_opened TO memory_guild_app")
 
     found = next(finding for finding in await doctor(agent_url) if finding.subject == "the seal's privileges")
     assert found.level == "broken"
-    await run_statement(database_url, found.mend)
+    await run_statement(sealed_url, found.mend)
     async with connect(agent_url):
         pass
 

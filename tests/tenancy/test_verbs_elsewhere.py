@@ -67,6 +67,7 @@ async def test_every_verb_of_many_tenants_over_two_connections(pooled_url: str) 
         assert texts <= set().union(*(texts_after_every_verb(f"agent {other}") for other in of_the_tenant))
 
 
+@pytest.mark.long
 async def test_nothing_is_left_on_the_servers_connections(pooled_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No prepared statement, whose name another process would choose too: asyncpg numbers them, each from 1 on."""
     for _ in range(4):
