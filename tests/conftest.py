@@ -31,12 +31,15 @@ from tests.databases import SpareDatabases, copied_database, new_database, with_
 pytest_plugins = ["tests.tenancy.plugin"]
 
 ONCE_IS_ENOUGH = (
-    "applications",
-    "cli",
-    "demo",
-    "embedded",
-    "testing",
-    "transfer",
+    "applications/",
+    "cli/",
+    "demo/",
+    "embedded/",
+    "migrations/test_aerich.py",
+    "migrations/test_applications.py",
+    "tenancy/test_injection.py",
+    "testing/",
+    "transfer/",
     "test_benchmarks.py",
     "test_error_table.py",
     "test_odd_arguments.py",
@@ -65,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark what need not run on every server, and leave out what is long, or begin with the files where that is."""
     folder = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(folder).parts[0] in ONCE_IS_ENOUGH:
+        if item.path.relative_to(folder).as_posix().startswith(ONCE_IS_ENOUGH):
             item.add_marker(pytest.mark.any_server)
     if not config.getoption("--long"):
         left_out = [item for item in items if item.get_closest_marker("long")]

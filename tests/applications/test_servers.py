@@ -74,7 +74,8 @@ async def test_an_application_under_a_server(server: str, start: str, database_u
                 assert set(found) == {f"{tenant_id}:{text}" for text in expected}
                 assert (await client.get("/thread", headers=headers)).json() == 20
                 assert (await client.post("/later", params={"text": "late"}, headers=headers)).status_code == 200
-                assert {"late", "late again"} <= set((await client.get("/memories", headers=headers)).json())
+                while not {"late", "late again"} <= set((await client.get("/memories", headers=headers)).json()):
+                    await asyncio.sleep(0.05)  # it is stored after the answer
             assert (await client.get("/sources")).json() == 0
             assert (await client.get("/no-scope")).json()["error"] == "TenantNotSetError"
             assert (await client.get("/tool", headers={"x-tenant": "acme"})).json()["error"] == "WrongEventLoopError"
