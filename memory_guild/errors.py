@@ -554,7 +554,7 @@ class TenantMismatchError(ScopeError):
 
 
 class SealError(ScopeError):
-    """A sealed database refused to open a scope (SQLSTATE MG004): this process has no key, or it is the wrong one."""
+    """A sealed database refused a scope (SQLSTATE MG004): this process has no key, the wrong one, or had none yet."""
 
 
 class ScopeClosedError(ScopeError):

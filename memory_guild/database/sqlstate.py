@@ -474,6 +474,16 @@ def _not_opened(error: asyncpg.PostgresError) -> MemoryGuildError:
     return SealError("the database is sealed: only tenant_scope() opens a tenant, with the key")
 
 
+def _not_asked(error: asyncpg.PostgresError) -> MemoryGuildError:
+    # PostgreSQL's code for many things; the seal's function raises it in a session that nobody has opened.
+    if "memory_guild_seal_opened" not in str(error.args[0]):
+        return _other(error)
+    return SealError(
+        "the database was sealed after this process connected; set MEMORY_GUILD_SEAL_KEY to what `memory-guild seal`"
+        " prints, and connect again"
+    )
+
+
 def _no_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
     return TenantNotSetError("no tenant is set; write inside `async with tenant_scope(tenant_id):`")
 
@@ -504,6 +514,7 @@ _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "42P01": _undefined_object,  # table
     "42P05": _foreign_prepared_statement,
     "3F000": _undefined_object,  # schema
+    "55000": _not_asked,
     LOCK_NOT_AVAILABLE: _lock_not_available,
     QUERY_CANCELED: _canceled,
     "MG001": _role_missing,

@@ -26,6 +26,7 @@ async def supersede(
     *,
     source_type: SourceType | str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    created_at: datetime | None = None,
 ) -> Remembered:
     """Remember a new version of a memory, and relate it to the old one: it ``follows`` it.
 
@@ -36,6 +37,7 @@ async def supersede(
         new_text: The text of the new version, which belongs to the same agent.
         source_type: Where it comes from; by default the old version's source type.
         metadata: By default the old version's metadata.
+        created_at: When the new version came to be, for history that is stored later; by default now.
 
     Returns:
         The new version. It may have existed before, see :func:`memory_guild.remember`.
@@ -53,6 +55,7 @@ async def supersede(
             source_type=before.source_type if source_type is None else source_type,
             metadata=before.metadata if metadata is None else metadata,
             agent_id=before.agent_id,
+            created_at=created_at,
         )
         await relate(remembered.memory, before, RelationshipType.FOLLOWS)
         return remembered

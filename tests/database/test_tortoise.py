@@ -6,19 +6,34 @@ import inspect
 
 import asyncpg
 import pytest
+from aerich.models import Aerich
 from asyncpg.pool import PoolConnectionProxy
 from pypika_tortoise.queries import QueryBuilder
 from pypika_tortoise.terms import JSONAttributeCriterion, Parameterizer
-from tortoise import Model
+from tortoise import Model, Tortoise
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import ConnectionWrapper, TransactionContextPooled
 from tortoise.backends.base.executor import BaseExecutor
+from tortoise.context import TortoiseContext, get_current_context
 from tortoise.fields.relational import ReverseRelation
 from tortoise.queryset import ExistsQuery, QuerySet, UnionCountQuery, UnionQuery
+from tortoise.router import router
+from tortoise.timezone import _reset_timezone_cache, get_timezone
 
 from memory_guild import connect, find, remember, tenant_scope
+from memory_guild.database.connections import ENGINE
 from memory_guild.database.scope import TenantQuerySet
-from memory_guild.database.tortoise import FetchedRelation, add_codec, driver_connection, loaded_instance, set_relation
+from memory_guild.database.tortoise import (
+    FetchedRelation,
+    GuestContext,
+    add_codec,
+    connections_of,
+    driver_connection,
+    loaded_instance,
+    separate_tortoise,
+    set_relation,
+    tortoise_context,
+)
 from memory_guild.models import MODELS, MemoryEmbedding, MemoryRecord, StrictModel
 
 
@@ -133,3 +148,50 @@ async def test_a_relation_of_a_model_is_ours_until_it_is_fetched(database: str) 
     for name in ("embeddings", "outgoing_edges", "incoming_edges"):
         assert type(getattr(memory, name)) is FetchedRelation
         assert getattr(memory, name) is getattr(memory, name)
+
+
+CONFIG = {
+    "connections": {"theirs": {"engine": "tortoise.backends.asyncpg", "credentials": {"host": "nowhere"}}},
+    "apps": {"theirs": {"models": ["aerich.models"], "default_connection": "theirs"}},
+    "routers": [],
+}
+
+
+async def test_the_connections_of_a_context_are_known_by_their_engine() -> None:
+    async with separate_tortoise():
+        assert list(connections_of(TortoiseContext(), ENGINE)) == []
+        await Tortoise.init(config=CONFIG)
+        context = get_current_context()
+        assert list(connections_of(context, "tortoise.backends.asyncpg")) == ["theirs"]
+        assert list(connections_of(context, ENGINE)) == []
+    assert list(connections_of(None, ENGINE)) == []
+
+
+async def test_a_guests_context_has_one_connection_and_gives_way_to_another() -> None:
+    connection = AsyncpgDBClient(connection_name="guest", host="nowhere")
+    guest = GuestContext("guest", ENGINE, connection)
+
+    assert guest.connections.get("guest") is connection
+    with tortoise_context(guest):
+        assert get_current_context() is guest
+        with tortoise_context(GuestContext("other", ENGINE, connection)):
+            assert get_current_context() is guest
+        async with separate_tortoise():
+            await Tortoise.init(config=CONFIG)
+            assert get_current_context() not in (guest, None)
+    assert get_current_context() is not guest
+
+
+async def test_what_tortoise_keeps_for_the_whole_process_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMEZONE", "Asia/Kabul")
+    _reset_timezone_cache()
+    before = router._routers, Aerich._meta.app, Aerich._meta.default_connection
+    async with separate_tortoise():
+        await Tortoise.init(config=CONFIG, timezone="UTC")
+        assert get_timezone() == "UTC"
+        assert Aerich._meta.app == "theirs"
+
+    assert get_timezone() == "Asia/Kabul"
+    assert (router._routers, Aerich._meta.app, Aerich._meta.default_connection) == before
+    monkeypatch.undo()
+    _reset_timezone_cache()

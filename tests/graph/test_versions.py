@@ -104,6 +104,15 @@ async def test_source_type_and_metadata_may_be_other_ones(named: Any) -> None:
     assert (new.source_type, new.metadata) == ("external", {})
 
 
+async def test_the_new_version_may_be_older_than_its_storing(superuser: Connection) -> None:
+    moment = datetime(2020, 1, 2, tzinfo=UTC)
+    async with tenant_scope("acme", "scribe"):
+        old, _ = await remember("old", source_type="document", created_at=datetime(2019, 1, 1, tzinfo=UTC))
+        new, _ = await supersede(old, "new", created_at=moment)
+        assert [memory.content_text for memory in await as_of(moment - timedelta(1))] == ["old"]
+    assert (new.created_at, (await stored(superuser))[new.memory_id]["created_at"]) == (moment, moment)
+
+
 async def test_versions_make_a_chain(superuser: Connection) -> None:
     async with tenant_scope("acme", "scribe"):
         versions = [(await remember("version 0", source_type="document")).memory]

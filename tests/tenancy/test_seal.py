@@ -417,6 +417,26 @@ async def test_a_key_does_no_harm_where_nothing_is_sealed(database_url: str, mon
             assert await guild.count() == 1
 
 
+async def test_a_pool_that_is_older_than_the_seal_says_so(database_url: str) -> None:
+    async with login(database_url, AGENT) as url, connect(url):
+        async with tenant_scope("acme", agent_id="scribe"):
+            memory, _ = await guild.remember("text", source_type="document")
+        key = await seal(database_url)
+        for use in (
+            guild.count,
+            MemoryRecord.all,
+            lambda: guild.get(memory),
+            lambda: guild.remember("new", source_type="document"),
+        ):
+            with pytest.raises(SealError, match="sealed after this process connected; set MEMORY_GUILD_SEAL_KEY"):
+                async with tenant_scope("acme", agent_id="scribe"):
+                    await use()
+        await unseal(database_url)
+        async with tenant_scope("acme"):
+            assert await guild.count() == 1
+    assert len(key) == 64
+
+
 async def test_the_owner_and_a_superuser_need_no_setting(sealed_url: str, witness: Witness) -> None:
     async with connect(sealed_url), tenant_scope(STRANGER):
         assert await guild.count() > 20
