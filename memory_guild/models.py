@@ -181,7 +181,7 @@ class StrictModel(Model):
 
     @classmethod
     def _validate_relation_type(cls, field_key: str, value: Model | None) -> None:
-        """Refuse anything but an instance of the related model that has a row."""
+        """Refuse anything but a saved instance of the related model."""
         related: Any = cls._meta.fields_map[field_key]
         if value is None:
             return
@@ -257,7 +257,7 @@ class MemoryQuerySet(TenantQuerySet["MemoryRecord"]):
 
 
 class MemoryRecord(TenantModel):
-    """A memory: a text of an agent of a tenant. Each agent has a text once.
+    """A memory: a text that an agent of a tenant stored. Each agent stores a text once.
 
     Relations: ``embeddings``, ``outgoing_edges`` (this memory is the source) and ``incoming_edges`` (it is the target).
     """

@@ -158,7 +158,7 @@ class MemoryRecordRead(_read(MemoryRecord)):  # type: ignore[misc]
 
 
 class MemoryEmbeddingRead(_read(MemoryEmbedding)):  # type: ignore[misc]
-    """Where a memory's vector lies."""
+    """An embedding as stored: where a memory's vector is."""
 
 
 class MemoryRelationshipRead(_read(MemoryRelationship)):  # type: ignore[misc]
@@ -232,7 +232,7 @@ class MemoryRecordTool(
 
 
 class MemoryEmbeddingCreate(_create(MemoryEmbedding, "memory_id", "vector_id", "embedding_model")):  # type: ignore[misc]
-    """An embedding to store: the id of a vector that lies in the vector store."""
+    """An embedding to store: the id of a vector in the vector store."""
 
 
 class MemoryRelationshipCreate(

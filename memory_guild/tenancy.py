@@ -105,7 +105,7 @@ class _ScopeBlock:
 
 
 class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asyncio.timeout is
-    """Work for one tenant: a transaction in which nothing but the tenant's rows can be seen or written.
+    """Work for one tenant: a transaction that can read and write nothing but the tenant's rows.
 
     It begins and ends in one round trip each. Leaving the block commits everything, or, with an error, nothing. The
     same tenant nests as a savepoint; another tenant does not nest. Tasks started inside share the connection and take

@@ -1,4 +1,4 @@
-"""Connecting: the pool opened, and the schema checked against the code."""
+"""Connecting: open the pool, and check the schema against the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from memory_guild.settings import DatabaseUrl, Settings
 
 
 def settings_for(database_url: str | None = None, *, schema: str | None = None) -> Settings:
-    """The environment's settings, with what the caller says instead."""
+    """The environment's settings, overridden by the caller's."""
     settings = Settings.from_environment()
     if database_url is not None:
         settings = replace(settings, database_url=DatabaseUrl.parse(database_url))

@@ -29,7 +29,7 @@ ENGINE = "memory_guild.database.engine"
 
 
 class Pool(Protocol):
-    """What is asked of a pool here; ``engine`` has it."""
+    """What this module needs of a pool; ``engine`` implements it."""
 
     is_closed: bool
 
@@ -113,7 +113,7 @@ def _pool_of_loop(loop: Loop | None) -> Pool:
 
 
 def wrong_loop() -> WrongEventLoopError:
-    """What is raised where a connection of one event loop is asked for in another."""
+    """The error for a connection that is used in another event loop than its own."""
     return WrongEventLoopError(
         "the memory database was opened in another event loop, and its connections work there only; hand the work over"
         " with asyncio.run_coroutine_threadsafe(work(), loop), or open a pool in this loop: `async with"
@@ -122,7 +122,7 @@ def wrong_loop() -> WrongEventLoopError:
 
 
 def require_loop(loop: Loop | None) -> None:
-    """Check that a connection of this event loop may be used now: it would hang, or break the other loop.
+    """Check that the running event loop is the connection's own. In another one it would hang, or break that loop.
 
     Raises:
         WrongEventLoopError: Another loop is running.
@@ -132,7 +132,7 @@ def require_loop(loop: Loop | None) -> None:
 
 
 def register(pool: Pool) -> None:
-    """Let tasks find a database that have not chosen one.
+    """Let tasks that have not chosen a database find this one.
 
     One that another task opens beside it, such as a request, stays private to that task: others do not notice. Two that
     the same task opens, such as an application's start-up, are equals.
@@ -145,13 +145,13 @@ def register(pool: Pool) -> None:
 
 
 def forget(pool: Pool) -> None:
-    """The database is closed: nobody finds it any more."""
+    """Take a closed database out of the register."""
     _open.pop(pool, None)
 
 
 @contextmanager
 def unregistered() -> Iterator[None]:
-    """What is opened inside the block is found by nobody else."""
+    """Keep databases that are opened inside the block out of the register."""
     token = _registering.set(False)
     try:
         yield

@@ -53,7 +53,7 @@ from memory_guild.settings import DatabaseUrl, Settings
 
 
 class ScopelessExecutor(GuildExecutor):
-    """Refuses tenant models: a connection that is named with ``using_db`` never passes the router."""
+    """Refuses tenant models, because a connection named with ``using_db`` bypasses the router."""
 
     def __init__(self, model: type[Model], db: BaseDBAsyncClient, *args: Any, **kwargs: Any) -> None:
         if isinstance(model._meta.manager, TenantManager):
@@ -151,7 +151,7 @@ class GuildClient(TranslatingClient):
         return super().acquire_connection()
 
     def _leave_dead_loop(self) -> None:
-        """Let go of the connections where their event loop has ended: the next statement opens others in this one.
+        """Drop the connections if their event loop has ended; the next statement opens new ones in this loop.
 
         Raises:
             WrongEventLoopError: Their event loop is another one, and it is not closed.
@@ -167,14 +167,14 @@ class GuildClient(TranslatingClient):
         return self._bound_loop is None or self._bound_loop is asyncio.get_running_loop()
 
     def _check_loop(self) -> bool:
-        """Tell Tortoise to keep this client in another event loop too: it says itself that it cannot be used there.
+        """Tell Tortoise to keep this client in another event loop too: the client itself refuses to work there.
 
         Tortoise would put another one in its place, for the first loop as well.
         """
         return True
 
     async def _connect(self, *arguments: Any, **keywords: Any) -> asyncpg.Connection[asyncpg.Record]:
-        """Open one more connection for the pool; it may fail long after the first one did not."""
+        """Open one more connection for the pool. It may fail although the first one succeeded."""
         with _translated_connecting(str(self._url)):
             return await asyncpg.connect(*arguments, **keywords)
 
@@ -314,7 +314,7 @@ class GuildTransaction(TranslatingClient, TransactionWrapper):
 
 
 class GuildTransactionContext(TransactionContextPooled):
-    """Gives the connection back whatever happens; Tortoise's keeps it where the transaction cannot begin or end."""
+    """Always gives the connection back. Tortoise's own keeps it if the transaction cannot begin or end."""
 
     _current: CurrentTransaction
 
@@ -401,7 +401,7 @@ async def _refuse_unusable_server(connection: asyncpg.Connection[asyncpg.Record]
 
 
 def client_class(**credentials: Any) -> GuildClient:
-    """Tortoise's own way to a client: whoever calls ``Tortoise.init`` lets every task find the database."""
+    """The client for ``Tortoise.init``; it lets every task find the database."""
     from memory_guild.database.history import know_new_databases  # Aerich is slow to import; Tortoise has done so
 
     know_new_databases()

@@ -1,4 +1,4 @@
-"""What Tortoise does with single instances and with filters, where its own way writes a caller's words into SQL."""
+"""Saving and filtering without writing a caller's words into SQL, as Tortoise's own executor would."""
 
 from __future__ import annotations
 

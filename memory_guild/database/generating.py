@@ -1,4 +1,4 @@
-"""Tortoise's own way of making tables, kept away from the package's: only the migrations make those."""
+"""``generate_schemas()`` kept away from the package's tables: only the migrations create those."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GuildSchemaGenerator(AsyncpgSchemaGenerator):
         return super().get_create_schema_sql(safe)
 
     def _get_table_sql(self, model: type[Model], safe: bool = True) -> dict[str, Any]:
-        """What creates a table; nothing for the package's, which foreign keys of others may still refer to."""
+        """The statement that creates a table; empty for the package's tables. Foreign keys may still refer to them."""
         table: dict[str, Any] = super()._get_table_sql(model, safe)
         return {**table, "table_creation_string": ""} if _is_guarded(model) else table
 

@@ -1,4 +1,4 @@
-"""Is isolation really on? One probe of the catalog, and what follows from it for this login."""
+"""Whether tenants are really isolated: one query of the catalog, and what it means for this login."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memory_guild.errors import IsolationError
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """One result of a check.
 
     Attributes:
         level: ``ok``; ``notice`` for what works but deserves attention; ``broken`` for what lets tenants see each other
@@ -160,7 +160,7 @@ def _seal(facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _other_roles(facts: dict[str, Any]) -> Iterator[Finding]:
-    """What a statement could make of the login by ``SET ROLE``; a superuser can become anybody."""
+    """The roles that a statement could switch to with ``SET ROLE``. A superuser can become any role."""
     if facts["may_become_too"] and not facts["login_is_superuser"]:
         roles = ", ".join(facts["may_become_too"])
         yield Finding(

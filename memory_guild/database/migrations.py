@@ -1,4 +1,4 @@
-"""The code's migrations, and those that the database has."""
+"""The migrations of the code, and those that the database has applied."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _is_of_a_newer_version(name: str, tables: list[str], known: int) -> bool:
 
 
 async def tables_that_exist() -> list[str]:
-    """Which of the package's tables are there, by whomever they were made."""
+    """Which of the package's tables exist, whoever created them."""
     return [row["name"] for row in await client().execute_query_dict(statement("database/tables_that_exist"))]
 
 

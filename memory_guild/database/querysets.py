@@ -1,4 +1,4 @@
-"""Tortoise's querysets, whose bad arguments are errors of the package, and whose statements have parameters throughout.
+"""Tortoise's querysets with the package's errors for bad arguments, and with parameters for every value.
 
 Each method of :class:`CheckedQuerySet` checks what it is given as far as Tortoise looks at it, and makes the query that
 it returns one that checks the rest when it is run.
@@ -128,7 +128,7 @@ class _Union(_Awaited, queryset.UnionQuery[Any]):
 
 
 class _WithValues:
-    """A connection that runs a statement with values, where Tortoise runs its text alone."""
+    """A connection that runs statements with their values; Tortoise would send the text alone."""
 
     def __init__(self, connection: Any, values: list[Any]) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""What a caller cannot ask of Tortoise, as errors of the package."""
+"""The package's errors for arguments that Tortoise cannot use."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ refusing = _Refusing()
 
 
 def _not_about_arguments(error: BaseORMException) -> MemoryGuildError | None:
-    """What Tortoise says of rows and connections; None for the rest."""
+    """The error for what Tortoise says about rows and connections; None for everything else."""
     match error:
         case DoesNotExist() | ObjectDoesNotExistError():
             return NotFoundError(f"no {_name_of(error.model)} matches; check the conditions, or use get_or_none()")

@@ -1,4 +1,4 @@
-"""How the statements that Tortoise builds become text: what a caller says is a parameter, never SQL.
+"""How Tortoise's statements become text: every word of a caller's is a parameter, never SQL.
 
 Tortoise writes the keys of JSON paths and the names of results (``.annotate(**{…})``, ``.only(…)``) into the text as
 they are, and values too where it sends no parameters. All of its statements begin with the query class of the client.

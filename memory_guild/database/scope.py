@@ -1,4 +1,4 @@
-"""Which tenant the current task works for: what a tenant scope sets, and what the models ask for."""
+"""Which tenant the current task works for: a tenant scope sets it, the models read it."""
 
 from __future__ import annotations
 

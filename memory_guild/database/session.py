@@ -63,7 +63,7 @@ class PooledConnection(asyncpg.Connection):
         add_codec(self, TIMESTAMPTZ_OID, "timestamptz", encode, decode)
 
     def mark_reset(self) -> None:
-        """Spare the pool its round trip: what it would reset has been reset."""
+        """Save the pool a round trip: the connection has been reset already."""
         self._is_reset = True
 
     def get_reset_query(self) -> str:
@@ -71,7 +71,7 @@ class PooledConnection(asyncpg.Connection):
         return ""
 
     async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own signature
-        """Make the connection what it was before it was lent; where that cannot be, cut it: the pool opens another."""
+        """Undo everything that the session was told; if that fails, close the connection. The pool opens another."""
         is_reset, self._is_reset = self._is_reset, False
         async with asyncio.timeout(timeout):
             await super().reset()
@@ -108,7 +108,7 @@ class Session:
         return not self.driver.is_closed()
 
     def require_alive(self) -> None:
-        """Raise what happened to a connection that the server has ended, or to a transaction that the caller has."""
+        """Raise an error if the server has ended the connection, or the caller the transaction."""
         if self.is_alive:
             if self.driver.is_in_transaction():
                 return
@@ -133,7 +133,7 @@ class Session:
         return connection_lost()
 
     async def take_turn(self, lock: asyncio.Lock) -> None:
-        """Wait for the turn, but no longer than the server keeps the scope: whoever has it may wait for this task.
+        """Wait for the turn, but only as long as the server keeps the scope: its holder may be waiting for this task.
 
         Raises:
             WrongEventLoopError: The scope was opened in another event loop.
@@ -213,7 +213,7 @@ class Session:
                 self.abandon()
 
     def abandon(self) -> None:
-        """Cut a connection of which nobody knows what it would do next; the pool opens another."""
+        """Close a connection whose state is unknown; the pool opens another."""
         if self.is_alive:
             self.driver.terminate()
 

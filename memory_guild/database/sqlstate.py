@@ -1,4 +1,4 @@
-"""What PostgreSQL or its driver say went wrong, as the package's errors: the one place that reads SQLSTATE.
+"""PostgreSQL's and the driver's errors as the package's: the one place that reads SQLSTATE.
 
 Each SQLSTATE belongs to a class, its first two characters. ``_BY_SQLSTATE`` has those that mean something of their
 own, ``_BY_CLASS`` the classes, and what is in neither is a :class:`DatabaseError`: every code has an error.
@@ -131,7 +131,7 @@ Explanations: TypeAlias = Mapping[str, Callable[[asyncpg.PostgresError], MemoryG
 
 
 class explained_errors:  # noqa: N801  # used like a function: `with explained_errors(…):`
-    """Raise the errors that the explanations give for what the database refuses inside the block; others pass.
+    """Raise the errors that the explanations give for the database's errors inside the block; others pass.
 
     A class, because every statement passes through it, and a generator takes several microseconds.
     """
@@ -153,7 +153,7 @@ class explained_errors:  # noqa: N801  # used like a function: `with explained_e
 
 
 class translated_errors(explained_errors):  # noqa: N801  # likewise
-    """Raise the package's errors for what the database refuses inside the block.
+    """Raise the package's errors for the database's errors inside the block.
 
     The server's own error quotes the row, so it is not chained: it must not appear in a traceback.
 
@@ -553,7 +553,7 @@ _BY_CLASS: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
 
 
 def _check_statement(statement: str) -> None:
-    """Refuse what the driver cannot encode: it notices too late, and its connection is of no use afterwards."""
+    """Refuse what the driver cannot encode: it would notice too late, and its connection would be lost."""
     try:
         statement.encode()
     except UnicodeEncodeError:
@@ -561,7 +561,7 @@ def _check_statement(statement: str) -> None:
 
 
 class TranslatingClient(AsyncpgDBClient):
-    """Tortoise's client, raising the package's errors for what the database refused."""
+    """Tortoise's client, raising the package's errors instead of the database's."""
 
     query_class = GuildQuery
 

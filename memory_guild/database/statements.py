@@ -1,4 +1,4 @@
-"""Fixed statements: each stands in a file of its own and runs on the connection of the scope that the task is in."""
+"""Fixed statements: each has its own file, and runs on the connection of the task's scope."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class KeyedConnection:
 
 
 class ScopeExecutor(GuildExecutor):
-    """What Tortoise does with single instances inside a scope: it finds their rows by key."""
+    """Tortoise's executor inside a scope: it finds the rows of single instances by key."""
 
     async def execute_update(self, instance: type[Model] | Model, update_fields: Any) -> int:
         """Update the row of an instance; how many rows there were."""
