@@ -157,7 +157,13 @@ CONFIG = {
 }
 
 
-async def test_the_connections_of_a_context_are_known_by_their_engine() -> None:
+@pytest.fixture
+def unlabeled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aerich's model as Tortoise first finds it."""
+    monkeypatch.setattr(Aerich._meta, "app", None)
+
+
+async def test_the_connections_of_a_context_are_known_by_their_engine(unlabeled: None) -> None:
     async with separate_tortoise():
         assert list(connections_of(TortoiseContext(), ENGINE)) == []
         await Tortoise.init(config=CONFIG)
@@ -167,7 +173,7 @@ async def test_the_connections_of_a_context_are_known_by_their_engine() -> None:
     assert list(connections_of(None, ENGINE)) == []
 
 
-async def test_a_guests_context_has_one_connection_and_gives_way_to_another() -> None:
+async def test_a_guests_context_has_one_connection_and_gives_way_to_another(unlabeled: None) -> None:
     connection = AsyncpgDBClient(connection_name="guest", host="nowhere")
     guest = GuestContext("guest", ENGINE, connection)
 
@@ -182,7 +188,9 @@ async def test_a_guests_context_has_one_connection_and_gives_way_to_another() ->
     assert get_current_context() is not guest
 
 
-async def test_what_tortoise_keeps_for_the_whole_process_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_tortoise_keeps_for_the_whole_process_is_put_back(
+    unlabeled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TIMEZONE", "Asia/Kabul")
     _reset_timezone_cache()
     before = router._routers, Aerich._meta.app, Aerich._meta.default_connection

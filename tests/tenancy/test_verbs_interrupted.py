@@ -22,6 +22,7 @@ from memory_guild.errors import (
     TenantNotSetError,
 )
 from memory_guild.tenancy import admin_scope, tenant_scope
+from tests.databases import run_statement
 from tests.tenancy.logins import connected
 from tests.tenancy.scope_work import backend_pid, kill_backend, texts
 
@@ -228,9 +229,12 @@ async def test_a_slow_stream_of_items_ends_the_scope_with_the_reason(impatient: 
     assert await texts() == []
 
 
-async def test_a_slow_loop_over_all_memories_ends_the_scope_with_the_reason(impatient: None) -> None:
-    async with tenant_scope("acme"):
-        await guild.remember_many(item(f"text {number}") for number in range(600))
+async def test_a_slow_loop_over_all_memories_ends_the_scope_with_the_reason(small_pool: str, impatient: None) -> None:
+    await run_statement(
+        small_pool,
+        "INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash)"
+        " SELECT 'scribe', 'acme', 'document', n::text, md5(n::text) FROM generate_series(1, 600) AS n",
+    )
     seen = 0
     with pytest.raises(ScopeIdleError):
         async with tenant_scope("acme") as scope:
