@@ -27,8 +27,9 @@ from tests.tenancy.worlds import STRANGER, STRANGERS_ROWS
 from tests.tenancy.writing_operations import instance_operations, writing_operations
 
 LOGINS = (
-    pytest.param("superuser", marks=pytest.mark.long),
-    pytest.param("owner", marks=pytest.mark.long),
+    # In a scope they are the role that agents are, on every server.
+    pytest.param("superuser", marks=[pytest.mark.long, pytest.mark.any_server]),
+    pytest.param("owner", marks=[pytest.mark.long, pytest.mark.any_server]),
     pytest.param("agent", marks=pytest.mark.long),
     "agent, sealed",
 )
