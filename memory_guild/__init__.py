@@ -18,6 +18,7 @@ from memory_guild.memories.relations import fetch_relations
 from memory_guild.memories.storing import remember, remember_many
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.schema import upgrade
+from memory_guild.search.recalling import recall
 from memory_guild.tenancy import admin_scope, tenant_scope
 from memory_guild.types import DataSourceType, Direction, RelationshipType, SourceType, StoreOutcome
 
@@ -51,6 +52,7 @@ __all__ = [
     "neighbors",
     "path",
     "purge",
+    "recall",
     "relate",
     "relate_many",
     "remember",

@@ -515,6 +515,16 @@ class TablesExistError(SchemaError):
         self.tables = tables
 
 
+class SearchNotInstalledError(SchemaError):
+    """The database has no search tables."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this database has no search tables; run `memory-guild upgrade --search`, which needs pgvector 0.7 or newer"
+            " on the server"
+        )
+
+
 class UndefinedObjectError(SchemaError, DatabaseError):
     """The database has no such table, column or function (SQLSTATE 42P01, 42703, 42883 and others)."""
 

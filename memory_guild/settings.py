@@ -397,6 +397,7 @@ def _configuration(credentials: dict[str, Any]) -> dict[str, Any]:
         "connections": {"default": {"engine": "memory_guild.database.engine", "credentials": credentials}},
         "apps": {
             "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"},
+            "search": {"models": ["memory_guild.search.tables"], "default_connection": "default"},
         },
         "use_tz": True,
         "timezone": "UTC",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,6 +11,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from memory_guild.database import scope as scopes
+from memory_guild.database.conflicts import repeated
 from memory_guild.database.engine import GuildClient, client
 from memory_guild.database.opening import Opening
 from memory_guild.database.scope import Scope
@@ -23,12 +22,7 @@ from memory_guild.database.sqlstate import (
     translated_errors,
 )
 from memory_guild.database.transaction import SavepointContext, ScopeTransaction, ScopeTransactionContext
-from memory_guild.errors import (
-    RoleMissingError,
-    ScopeError,
-    TenantMismatchError,
-    TransactionConflictError,
-)
+from memory_guild.errors import RoleMissingError, ScopeError, TenantMismatchError
 from memory_guild.values.checks import check_name
 
 APP_ROLE = "memory_guild_app"
@@ -36,8 +30,6 @@ ADMIN_ROLE = "memory_guild_admin"
 
 ATTEMPTS = 10
 """How often something is tried before others may keep it from succeeding."""
-
-_LONGEST_FIRST_PAUSE_SECONDS = 0.02
 
 _log = logging.getLogger("memory_guild.tenancy")
 
@@ -176,17 +168,12 @@ async def retried(
         TransactionConflictError: Each attempt met others, or one did and the work cannot be repeated any more; nothing
             of it is left.
     """
-    for attempt in range(ATTEMPTS - 1):
-        try:
-            async with tenant_scope(tenant_id):
-                return await work()
-        except TransactionConflictError:
-            if not is_repeatable():
-                raise
-            # Random, so that those who met do not meet again; nothing secret depends on it.
-            await asyncio.sleep(random.uniform(0, _LONGEST_FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311
-    async with tenant_scope(tenant_id):
-        return await work()
+
+    async def in_nested_scope() -> _Result:
+        async with tenant_scope(tenant_id):
+            return await work()
+
+    return await repeated(in_nested_scope, ATTEMPTS, is_repeatable=is_repeatable)
 
 
 def _explanations(role: str) -> Explanations:

@@ -80,6 +80,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path not in files_of_long_tests)  # a worker that begins one last works on alone
 
 
+HAS_VECTORS = """
+SELECT count(*) > 0 FROM pg_available_extension_versions
+WHERE name = 'vector' AND string_to_array(version, '.')::int[] >= '{0,7,0}'
+"""
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's own reaches a test."""
@@ -188,3 +194,17 @@ async def shared_database(verbs_database_url: str, superuser: asyncpg.Connection
     """Tortoise, connected to it as a superuser."""
     async with connect(verbs_database_url, check_schema=False):
         yield verbs_database_url
+
+
+@pytest.fixture(scope="session")
+def has_vectors(server_url: str) -> bool:
+    """Whether the server under test can install pgvector 0.7 or newer."""
+
+    async def ask() -> bool:
+        connection = await asyncpg.connect(server_url)
+        try:
+            return bool(await connection.fetchval(HAS_VECTORS))
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())

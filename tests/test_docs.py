@@ -80,7 +80,15 @@ FRAGMENTS = [
     pytest.param(page, fragment, id=f"{page.stem}-{number}")
     for page in PAGES[2:]
     for number, fragment in enumerate(blocks(page, "python"))
+    if page.stem != "recall"
 ]
+
+
+async def run_fragment(page: Path, fragment: str) -> None:
+    """Run an example as the body of a function."""
+    names: dict[str, Any] = {"guild": memory_guild}
+    exec(compile(f"async def fragment():\n{textwrap.indent(fragment, '    ')}", str(page), "exec"), names)
+    await names["fragment"]()
 
 
 @pytest.mark.parametrize(("page", "fragment"), FRAGMENTS)
@@ -88,9 +96,17 @@ async def test_fragments_of_the_docs_run(
     page: Path, fragment: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", database)
-    names: dict[str, Any] = {"guild": memory_guild}
-    exec(compile(f"async def fragment():\n{textwrap.indent(fragment, '    ')}", str(page), "exec"), names)
-    await names["fragment"]()
+    await run_fragment(page, fragment)
+
+
+async def test_the_example_of_recall_runs(database_url: str, has_vectors: bool) -> None:
+    if not has_vectors:
+        pytest.skip("this server has no pgvector 0.7 or newer")
+    await memory_guild.upgrade(database_url, search=True)
+    page = ROOT / "docs" / "recall.md"
+    (fragment,) = blocks(page, "python")
+    async with memory_guild.connect(database_url):
+        await run_fragment(page, fragment)
 
 
 STATEMENTS = [

@@ -118,6 +118,7 @@ def arguments_of(memory: MemoryRecord, other: MemoryRecord) -> dict[str, dict[st
         "neighbors": {"memory": memory},
         "path": {"source": memory, "target": other},
         "purge": {"older_than": timedelta(0)},
+        "recall": {"query": "one"},
         "relate": {"source": memory, "target": other, "relationship_type": "supports"},
         "relate_many": {"edges": []},
         "remember": {"content_text": "new", "source_type": "document"},

@@ -74,7 +74,8 @@ def test_wheel_carries_what_it_needs(distributions: tuple[Path, Path]) -> None:
     names = set(zipfile.ZipFile(distributions[0]).namelist())
 
     assert "memory_guild/py.typed" in names
-    assert {f"memory_guild/migrations/models/{name}" for name in known_migrations()} <= names
+    for app in ("models", "search"):
+        assert {f"memory_guild/migrations/{app}/{name}" for name in known_migrations(app)} <= names
     for folder in ("memory_guild", "migrations"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".sql"}:
@@ -89,7 +90,8 @@ def test_source_distribution_builds_and_carries_the_tests(distributions: tuple[P
         names = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {"pyproject.toml", "aerich.toml", "memory_guild/py.typed", "tests/conftest.py"} <= names
-    assert {f"migrations/models/{name}" for name in known_migrations()} <= names
+    for app in ("models", "search"):
+        assert {f"migrations/{app}/{name}" for name in known_migrations(app)} <= names
 
 
 WHERE = """

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from memory_guild import schema
-from memory_guild.cli.console import output
+from memory_guild.cli.console import errors, output
 
 
-def run() -> None:
+def run(
+    search: Annotated[bool, typer.Option("--search", help="Install what recall needs, too.")] = False,
+) -> None:
     """Create or upgrade the tables, and give the roles again what they lack. Several processes may run this at once."""
     mended: list[str] = []
-    applied = asyncio.run(schema.upgrade(progress=mended.append))
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=errors, disable=not search
+    ) as bar:
+        task = bar.add_task("installing the search", total=None)
+
+        def show(done: int) -> None:
+            bar.update(task, description=f"{done:,} memories indexed")
+
+        applied = asyncio.run(schema.upgrade(search=search, progress=mended.append, indexed=show))
     for name in applied:
         output.print(f"applied {name}", highlight=False)
     for grant in mended:

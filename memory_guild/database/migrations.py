@@ -14,6 +14,21 @@ from memory_guild.errors import (
     TablesExistError,
 )
 
+TABLES, SEARCH = "models", "search"
+"""The apps that have migrations: the five tables, and the search, which a database may do without."""
+
+_TABLES_OF = {
+    TABLES: [
+        "memory_records",
+        "memory_embeddings",
+        "memory_relationships",
+        "data_sources",
+        "memory_access_policies",
+    ],
+    SEARCH: ["memory_words", "memory_word_counts"],
+}
+"""The tables of each app. A migration that describes the first one is of that app."""
+
 
 def migrations_folder() -> Path:
     """Where the migrations are: inside the installed package, or beside it in a checkout."""
@@ -22,31 +37,31 @@ def migrations_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def known_migrations() -> list[str]:
-    """The names of this version's migrations, in order."""
-    files = (path for path in (migrations_folder() / "models").glob("*_*.py") if path.stem.split("_")[0].isdigit())
+def known_migrations(app: str = TABLES) -> list[str]:
+    """The names of this version's migrations of an app, in order."""
+    files = (path for path in (migrations_folder() / app).glob("*_*.py") if path.stem.split("_")[0].isdigit())
     return [path.name for path in sorted(files, key=lambda path: int(path.stem.split("_")[0]))]
 
 
-async def applied_migrations() -> list[str]:
-    """The names of the package's migrations that the database has, in order; those of a newer version too.
+async def applied_migrations(app: str = TABLES) -> list[str]:
+    """The names of an app's migrations that the database has, in order; those of a newer version too.
 
     Another application may keep account of its own migrations in the same table, under the same label. Those are left
     out.
     """
-    database, known = client(), known_migrations()
+    database, known = client(), known_migrations(app)
     (found,) = await database.execute_query_dict(statement("database/history_exists"))
     if not found["history_exists"]:
         return []
-    recorded = await database.execute_query_dict(statement("database/applied_migrations"), [known])
+    recorded = await database.execute_query_dict(statement("database/applied_migrations"), [app, known])
     return [
         row["version"]
         for row in recorded
-        if row["version"] in known or _is_of_a_newer_version(row["version"], row["tables"], len(known))
+        if row["version"] in known or _is_of_a_newer_version(app, row["version"], row["tables"], len(known))
     ]
 
 
-def _is_of_a_newer_version(name: str, tables: list[str], known: int) -> bool:
+def _is_of_a_newer_version(app: str, name: str, tables: list[str], known: int) -> bool:
     """Whether a migration that this code does not know is the package's.
 
     The label does not tell. The package's have a number after the last one that is known, and describe its own tables
@@ -55,12 +70,13 @@ def _is_of_a_newer_version(name: str, tables: list[str], known: int) -> bool:
     number = name.partition("_")[0]
     is_later = number.isdecimal() and int(number) >= known
     are_ours = all(table and table.startswith(("memory_", "data_sources", "aerich")) for table in tables)
-    return is_later and are_ours and (not tables or "memory_records" in tables)
+    return is_later and are_ours and (not tables or _TABLES_OF[app][0] in tables)
 
 
-async def tables_that_exist() -> list[str]:
-    """Which of the package's tables exist, whoever created them."""
-    return [row["name"] for row in await client().execute_query_dict(statement("database/tables_that_exist"))]
+async def tables_that_exist(app: str = TABLES) -> list[str]:
+    """Which of an app's tables exist, whoever created them."""
+    rows = await client().execute_query_dict(statement("database/tables_that_exist"), [_TABLES_OF[app]])
+    return [row["name"] for row in rows]
 
 
 async def is_empty() -> bool:
@@ -68,18 +84,18 @@ async def is_empty() -> bool:
     return not await tables_that_exist() and not await applied_migrations()
 
 
-async def refuse_tables_of_others(pending: list[str]) -> None:
-    """Raise where the first migration would create tables that are there already.
+async def refuse_tables_of_others(pending: list[str], app: str = TABLES) -> None:
+    """Raise where an app's first migration would create tables that are there already.
 
     Raises:
         TablesExistError: They are.
     """
-    if known_migrations()[:1] == pending[:1] and (tables := await tables_that_exist()):
+    if known_migrations(app)[:1] == pending[:1] and (tables := await tables_that_exist(app)):
         raise TablesExistError(tables)
 
 
 async def check_migrations() -> None:
-    """Compare the database's migrations with the code's.
+    """Compare the database's migrations with the code's; those of the search only where it is installed.
 
     Raises:
         MigrationsPendingError: The database lacks some.
@@ -89,6 +105,8 @@ async def check_migrations() -> None:
     """
     try:
         known, applied = known_migrations(), await applied_migrations()
+        if of_search := await applied_migrations(SEARCH):
+            known, applied = [*known, *known_migrations(SEARCH)], [*applied, *of_search]
     except PermissionDeniedError:
         raise RoleMissingError(
             "this login may not read which migrations the database has; let a DBA run: GRANT memory_guild_app TO the"

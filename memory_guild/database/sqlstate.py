@@ -125,6 +125,8 @@ INVALID_PARAMETER_VALUE = "22023"
 LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"
 READ_ONLY = "25006"
+UNDEFINED_FUNCTION = "42883"
+UNDEFINED_TABLE = "42P01"
 
 Explanations: TypeAlias = Mapping[str, Callable[[asyncpg.PostgresError], MemoryGuildError]]
 """What an error means to those who know more than its SQLSTATE says, by SQLSTATE."""

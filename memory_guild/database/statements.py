@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from memory_guild.database.scope import current_scope
-from memory_guild.database.sqlstate import translated_errors
+from memory_guild.database.sqlstate import Explanations, translated_errors
 
 _INCLUDE = "FROM include."
 
@@ -56,12 +56,21 @@ class Statement:
         planned_for_values: True for lists, searches and counts: which plan is good depends on the tenant. A statement
             that finds its rows by key has one plan for all tenants, and planning it anew would cost as much as running.
         along_an_index: True where there is an index that has the whole order of the list.
+        explanations: Errors that say more than the usual ones, by SQLSTATE.
     """
 
-    def __init__(self, name: str, *, planned_for_values: bool = False, along_an_index: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        planned_for_values: bool = False,
+        along_an_index: bool = False,
+        explanations: Explanations | None = None,
+    ) -> None:
         self._name = name
         self._planned_for_values = planned_for_values
         self._along_an_index = along_an_index
+        self._explanations = explanations
 
     @property
     def text(self) -> str:
@@ -77,7 +86,7 @@ class Statement:
         transaction = current_scope().transaction
         if self._planned_for_values:
             await transaction.plan_for_values(along_an_index=self._along_an_index)
-        with translated_errors():
+        with translated_errors(self._explanations):
             async with transaction.driver() as driver:
                 return await driver.fetch(self.text, *arguments)
 

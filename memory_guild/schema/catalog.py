@@ -267,7 +267,8 @@ async def _read(connection: Connection, schema: str, names: list[str], queries: 
 
 async def _set_search_path(connection: Connection, schema: str) -> None:
     # pg_temp comes first unless it is named, and a temporary table would hide a table with the same name.
-    await connection.execute("SELECT set_config('search_path', format('%I, pg_temp', $1::text), true)", schema)
+    # The schema of pgvector's types follows, so that they are printed alike wherever the tables are.
+    await connection.execute(statement("schema/catalog_search_path"), schema)
 
 
 def _differences(expected: Catalog, found: Catalog) -> Iterator[Difference]:

@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import UUID
 
+from memory_guild.database.conflicts import repeated
 from memory_guild.database.connecting import connect_for_maintenance, settings_for
 from memory_guild.database.engine import client
 from memory_guild.database.migrations import (
+    SEARCH,
+    TABLES,
     applied_migrations,
     known_migrations,
     migrations_folder,
     refuse_tables_of_others,
 )
+from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
 from memory_guild.database.tortoise import separate_tortoise
-from memory_guild.errors import SchemaTooNewError
+from memory_guild.errors import SchemaError, SchemaTooNewError
 from memory_guild.schema.rights import restore_rights
 
+if TYPE_CHECKING:
+    import asyncpg
+
+    from memory_guild.settings import Settings
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+_ATTEMPTS = 10  # agents at work may keep a migration, or the indexing of some memories, from succeeding so often
 _SECONDS_BETWEEN_ATTEMPTS = 0.1
 
 
 async def upgrade(
-    database_url: str | None = None, *, schema: str | None = None, progress: Callable[[str], None] | None = None
+    database_url: str | None = None,
+    *,
+    schema: str | None = None,
+    search: bool = False,
+    progress: Callable[[str], None] | None = None,
+    indexed: Callable[[int], None] | None = None,
 ) -> list[str]:
     """Apply the migrations that the database lacks, each in its own transaction.
 
@@ -33,7 +54,11 @@ async def upgrade(
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables, created if it is missing; by default ``MEMORY_GUILD_SCHEMA``.
+        search: Whether to install the search that ``recall`` needs, too: tables of its own, and triggers on the five.
+            Memories that are there already are indexed, in small transactions, while agents work; if that is
+            interrupted, run it again. Where the search is installed, its migrations are always applied.
         progress: Called with each statement that gave the roles what they lacked.
+        indexed: Called now and then with how many memories have been indexed or were already.
 
     Returns:
         The names of the migrations that this call applied, in order.
@@ -41,32 +66,86 @@ async def upgrade(
     Raises:
         SchemaTooNewError: The database has migrations that this code does not know; nothing was changed.
         TablesExistError: The database has tables of these names from elsewhere; nothing was changed.
+        SchemaError: The search is wanted, and the server has no pgvector 0.7 or newer; nothing was changed.
         UnsupportedEncodingError: The database is not in UTF-8.
         ConnectionFailedError: The server cannot be used.
+        TransactionConflictError: Agents at work met this in a deadlock ten times in a row; run it again.
     """
     async with (
         connect_for_maintenance(database_url, schema=schema),
         client().dedicated_connection() as lock,
-        lock.transaction(),
     ):
-        # The lock has its own connection: a migration that commits or fails must not release it.
+        async with _turn(lock):
+            apps = [TABLES, SEARCH] if search or await applied_migrations(SEARCH) else [TABLES]
+            pending = [name for app in apps for name in await _pending(app)]
+            if search and not await lock.fetchval(statement("schema/has_vectors")):
+                raise SchemaError(
+                    "the search needs pgvector 0.7 or newer, and this server has none; install it, for example with"
+                    " `apt install postgresql-18-pgvector` for PostgreSQL 18, and upgrade again"
+                )
+            settings = settings_for(database_url, schema=schema)
+            for app in apps:
+                await repeated(partial(_apply, app, settings), _ATTEMPTS)
+            for grant in await restore_rights(lock, client().schema):
+                if progress is not None:
+                    progress(grant)
+        if search:
+            # In a turn of its own: the roles may be new, and others see them once they are committed.
+            async with _turn(lock):
+                await _index_words(indexed or (lambda _: None))
+        return pending
+
+
+@asynccontextmanager
+async def _turn(lock: Connection) -> AsyncIterator[None]:
+    """A transaction in which no other process upgrades this schema."""
+    # The lock has its own connection: a migration that commits or fails must not release it.
+    async with lock.transaction():
         await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
         while not await lock.fetchval(statement("schema/upgrade_lock")):  # noqa: ASYNC110 - another process ends it
             await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
-        known, present = known_migrations(), await applied_migrations()
-        if unknown := [name for name in present if name not in known]:
-            raise SchemaTooNewError(unknown)
-        await refuse_tables_of_others([name for name in known if name not in present])
-        from aerich import Command  # here: it takes a tenth of a second to import
+        yield
 
-        command = Command(
-            settings_for(database_url, schema=schema).tortoise_config(as_owner=True),
-            location=str(migrations_folder()),
-        )
-        async with separate_tortoise():
-            await command.init()
-            applied = await command.upgrade()
-        for grant in await restore_rights(lock, client().schema):
-            if progress is not None:
-                progress(grant)
-        return applied
+
+async def _pending(app: str) -> list[str]:
+    """The app's migrations that are missing, in a database where they can be applied."""
+    known, present = known_migrations(app), await applied_migrations(app)
+    if unknown := [name for name in present if name not in known]:
+        raise SchemaTooNewError(unknown)
+    pending = [name for name in known if name not in present]
+    await refuse_tables_of_others(pending, app)
+    return pending
+
+
+async def _apply(app: str, settings: Settings) -> None:
+    """Apply the app's migrations that are missing; after a failure those before it stay, and are not applied again."""
+    from aerich import Command  # here: it takes a tenth of a second to import
+
+    command = Command(settings.tortoise_config(as_owner=True), app=app, location=str(migrations_folder()))
+    async with separate_tortoise():
+        await command.init()
+        await command.upgrade()
+
+
+async def _index_words(indexed: Callable[[int], None]) -> None:
+    """Index the memories that were stored before the search was installed, a few hundred in each transaction."""
+    async with client().dedicated_connection() as connection:
+        # All have a row before the first is completed by its neighbors' words: the migration says why.
+        for name in ("schema/index_words", "schema/complete_words"):
+            last: UUID | None = UUID(int=0)
+            done = 0
+            while last is not None:
+                last, looked_at = await repeated(partial(_index_some, connection, name, last), _ATTEMPTS)
+                done += looked_at
+                if name == "schema/complete_words":
+                    indexed(done)
+
+
+async def _index_some(connection: Connection, name: str, after: UUID) -> tuple[UUID | None, int]:
+    """Let a statement work on the next memories; the id of the last one, None at the end, and how many they were."""
+    with translated_errors():
+        async with connection.transaction():
+            await connection.execute(statement("schema/begin_indexing"))
+            row = await connection.fetchrow(statement(name), after)
+    assert row is not None
+    return row["last"], row["looked_at"]

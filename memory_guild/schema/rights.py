@@ -8,10 +8,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from memory_guild.database.migrations import known_migrations
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
-from memory_guild.schema.scripts import upgrade_script
+from memory_guild.schema.scripts import upgrade_scripts
 
 if TYPE_CHECKING:
     import asyncpg
@@ -36,12 +35,13 @@ async def restore_rights(connection: asyncpg.Connection[asyncpg.Record], schema:
     """
     if not await connection.fetchval(statement("schema/rights_are_lacking")):
         return []
+    scripts = await upgrade_scripts()
     scratch = f"memory_guild_rights_{secrets.token_hex(8)}"
     with translated_errors():
         await connection.execute(f"CREATE SCHEMA {scratch}")
         await _search(connection, scratch)
-        for name in known_migrations():
-            await connection.execute(await upgrade_script(name))
+        for script in scripts:
+            await connection.execute(script)
         lacking = [
             row["statement"] for row in await connection.fetch(statement("schema/lacking_rights"), scratch, schema)
         ]

@@ -10,7 +10,7 @@ from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
 from memory_guild.errors import MigrationsPendingError
 from memory_guild.schema.catalog import Comparison, compare_catalog
-from memory_guild.schema.scripts import upgrade_script
+from memory_guild.schema.scripts import upgrade_scripts
 
 
 async def validate(database_url: str | None = None, *, schema: str | None = None) -> Comparison:
@@ -31,8 +31,6 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         RoleMissingError: The server lacks the roles of the tenant scopes, and the login may not create them.
         ConnectionFailedError: The server cannot be used.
     """
-    # The first migration is the specification itself.
-    additions = [await upgrade_script(name) for name in known_migrations()[1:]]
     settings = settings_for(database_url, schema=schema)
     async with (
         connect_for_maintenance(database_url, schema=schema),
@@ -40,6 +38,7 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
     ):
         if await is_empty():
             raise MigrationsPendingError(known_migrations())
+        _, *additions = await upgrade_scripts()
         with translated_errors():
             if (await read_seal(connection, settings.schema)).is_sealed:
                 additions.append(statement("database/seal_policies"))

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from memory_guild import count, find_all, remember, tenancy, tenant_scope
+from memory_guild.database import conflicts
 from memory_guild.database.connecting import connect
 from memory_guild.errors import ScopeClosedError, TransactionConflictError
 from memory_guild.memories.drafts import Item
@@ -57,7 +58,7 @@ async def impatient_database(database_url: str, monkeypatch: pytest.MonkeyPatch)
     """A database that looks for deadlocks soon, and no pauses between attempts."""
     name = database_url.partition("?")[0].rpartition("/")[2]
     await run_statement(database_url, f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '30ms'")
-    monkeypatch.setattr(tenancy, "_LONGEST_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(conflicts, "_LONGEST_FIRST_PAUSE_SECONDS", 0.001)
     async with connect(database_url):
         yield
 

@@ -13,6 +13,7 @@ import pytest
 
 from memory_guild.database.migrations import known_migrations, migrations_folder
 from memory_guild.schema.catalog import compare_catalog
+from memory_guild.schema.validation import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 WAYS = [pytest.param([], id="bare"), pytest.param(["-c", "aerich.toml"], id="aerich.toml")]
@@ -82,10 +83,35 @@ async def test_whole_life_of_a_database(options: list[str], empty_database_url: 
 
 
 @pytest.mark.long
-def test_migrate_needs_no_server() -> None:
+async def test_whole_life_of_the_search(empty_database_url: str, has_vectors: bool) -> None:
+    if not has_vectors:
+        pytest.skip("this server has no pgvector 0.7 or newer")
+    url, before = empty_database_url, files()
+    app = ["--app", "search"]
+    aerich(url, "upgrade")
+    five = await tables(url)
+
+    assert aerich(url, *app, "heads").split() == known_migrations("search")
+    assert f"Success upgrading to {known_migrations('search')[0]}" in aerich(url, *app, "upgrade")
+    assert {"memory_words", "memory_word_counts"} < set(await tables(url))
+    assert "No changes detected" in aerich(url, *app, "migrate", "--no-input")
+    assert "No changes detected" in aerich(url, "migrate", "--no-input")
+    assert (await validate(url)).differences == ()
+
+    for _ in known_migrations("search"):
+        assert "Success downgrading to" in aerich(url, *app, "downgrade", "--yes")
+    assert await tables(url) == five
+    assert (await validate(url)).differences == ()
+    assert f"Success upgrading to {known_migrations('search')[0]}" in aerich(url, *app, "upgrade")
+    assert files() == before
+
+
+@pytest.mark.parametrize("app", [[], ["--app", "search"]], ids=["models", "search"])
+@pytest.mark.long
+def test_migrate_needs_no_server(app: list[str]) -> None:
     before = files()
 
-    assert "No changes detected" in aerich("", "migrate", "--offline", "--no-input")
+    assert "No changes detected" in aerich("", *app, "migrate", "--offline", "--no-input")
 
     assert files() == before
 

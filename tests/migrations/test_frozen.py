@@ -15,8 +15,8 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.database.migrations import known_migrations, migrations_folder
 
-FOLDER = migrations_folder() / "models"
-MIGRATIONS = [FOLDER / name for name in known_migrations()]
+BY_APP = {app: [migrations_folder() / app / name for name in known_migrations(app)] for app in ("models", "search")}
+MIGRATIONS = [path for paths in BY_APP.values() for path in paths]
 FIRST = MIGRATIONS[0]
 
 
@@ -27,9 +27,10 @@ def script(path: Path, direction: str) -> str:
     return text
 
 
-def test_migrations_are_numbered_without_a_gap() -> None:
-    assert [int(path.name.partition("_")[0]) for path in MIGRATIONS] == list(range(len(MIGRATIONS)))
-    assert set(FOLDER.glob("[!_]*.py")) == set(MIGRATIONS)
+@pytest.mark.parametrize("app", BY_APP)
+def test_migrations_are_numbered_without_a_gap(app: str) -> None:
+    assert [int(path.name.partition("_")[0]) for path in BY_APP[app]] == list(range(len(BY_APP[app])))
+    assert set((migrations_folder() / app).glob("[!_]*.py")) == set(BY_APP[app])
     assert FIRST.name.endswith("_create_memory_guild_tables.py")
 
 

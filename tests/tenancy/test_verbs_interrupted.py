@@ -51,6 +51,7 @@ VERBS: dict[str, Call] = {
     "find": guild.find,
     "find_all": iterated,
     "count": guild.count,
+    "recall": lambda: guild.recall("one"),
     "fetch_relations": lambda: guild.fetch_relations([guild.MemoryRecord(memory_id=ONE)]),
     "update": lambda: guild.update(ONE, metadata={}),
     "supersede": lambda: guild.supersede(ONE, "two"),

@@ -3,8 +3,13 @@ WITH role AS (
     SELECT oid, rolname, rolsuper, rolbypassrls FROM pg_roles
 ), tenant_table AS (
     SELECT c.oid, wanted.name, c.relrowsecurity, c.relforcerowsecurity, c.relowner
-    FROM unnest(ARRAY['memory_records', 'memory_embeddings', 'memory_relationships']) AS wanted (name)
+    FROM (VALUES ('memory_records', true),
+                 ('memory_embeddings', true),
+                 ('memory_relationships', true),
+                 ('memory_words', false),
+                 ('memory_word_counts', false)) AS wanted (name, is_required)
     LEFT JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
+    WHERE c.oid IS NOT NULL OR wanted.is_required
 ), guard AS (
     SELECT wanted.table_name, wanted.trigger_name
     FROM (VALUES ('memory_records', 'memory_guild_identity_guard'),
@@ -33,7 +38,8 @@ SELECT quote_ident(session_user) AS login,
        ARRAY(SELECT name FROM tenant_table AS t WHERE NOT EXISTS (
              SELECT FROM pg_policy AS p WHERE p.polrelid = t.oid AND p.polname = 'tenant_isolation'
              AND pg_get_expr(p.polqual, p.polrelid)
-                 ~ CASE t.name WHEN 'memory_records' THEN 'memory_guild[._]tenant' ELSE 'memory_records' END
+                 ~ CASE WHEN t.name IN ('memory_embeddings', 'memory_relationships') THEN 'memory_records'
+                        ELSE 'memory_guild[._]tenant' END
              )) AS tables_without_policy,
        EXISTS (SELECT FROM tenant_table AS t JOIN pg_policy AS p ON p.polrelid = t.oid
                WHERE t.name = 'memory_records' AND p.polname = 'tenant_isolation'

@@ -18,12 +18,12 @@ entries AS (
         NULL,
         entry.*
     FROM spaces
-    JOIN pg_class ON relnamespace IN (expected_id, live_id) AND relkind IN ('r', 'S')
+    JOIN pg_class ON relnamespace IN (expected_id, live_id) AND relkind IN ('r', 'p', 'S')
     CROSS JOIN aclexplode(relacl) AS entry
     UNION ALL
     SELECT relnamespace = expected_id, format('TABLE %I.%I', $2::text, relname), quote_ident(attname), entry.*
     FROM spaces
-    JOIN pg_class ON relnamespace IN (expected_id, live_id) AND relkind = 'r'
+    JOIN pg_class ON relnamespace IN (expected_id, live_id) AND relkind IN ('r', 'p')
     JOIN pg_attribute ON attrelid = pg_class.oid AND NOT attisdropped
     CROSS JOIN aclexplode(attacl) AS entry
     UNION ALL

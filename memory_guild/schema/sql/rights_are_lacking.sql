@@ -1,5 +1,5 @@
 -- Whether the roles of the scopes lack something that the migrations gave them in the connection's schema, as after a
--- restore on a server that had no such roles.
+-- restore on a server that had no such roles. Of a table that is not there, nothing can be lacking: the search's.
 SELECT EXISTS (
     SELECT
     FROM (VALUES ('memory_guild_app'), ('memory_guild_admin')) AS role (name)
@@ -8,7 +8,9 @@ SELECT EXISTS (
         ('memory_embeddings', true),
         ('memory_relationships', true),
         ('data_sources', false),
-        ('memory_access_policies', false)
+        ('memory_access_policies', false),
+        ('memory_words', true),
+        ('memory_word_counts', true)
     ) AS wanted (table_name, is_written)
     CROSS JOIN LATERAL (
         SELECT to_regrole(name) AS id, to_regclass(quote_ident(current_schema()) || '.' || table_name) AS table_id

@@ -1,0 +1,1 @@
+"""Recall: memories come back by what they and their neighbors say."""

@@ -1,0 +1,69 @@
+-- The memories of tenant $1 that answer the question $10 best, at most $12 of them, best first. If $11, only those that
+-- match the conditions $2 to $9. $13 says whether the question asks for a time. lexical is 1 for the memory whose words
+-- answer best. Each row says which words of the question its own text has, and which its neighbors have.
+WITH question AS MATERIALIZED (
+    SELECT lexemes, memory_guild_question($1::varchar, lexemes) AS words
+    FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
+),
+
+candidates AS MATERIALIZED (
+    SELECT
+        memory_id, is_question, names_time, starts,
+        memory_guild_closeness(words, (SELECT question.words FROM question)) AS closeness
+    FROM memory_words
+    WHERE
+        tenant_id = $1
+        AND NOT is_forgotten
+        AND (NOT $11::boolean OR EXISTS (
+            SELECT FROM include.memories.matching_memories AS matching WHERE matching.memory_id = memory_words.memory_id
+        ))
+    ORDER BY closeness DESC, memory_id
+    LIMIT greatest(200, 4 * $12::int)
+),
+
+scored AS (
+    SELECT
+        memory_id,
+        closeness / max(closeness) OVER () AS lexical,
+        CASE
+            WHEN $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y') THEN 0.1 ELSE 0
+        END AS agent,
+        CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
+        CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
+        CASE WHEN names_time AND $13::boolean THEN 0.1 ELSE 0 END AS time
+    FROM candidates INNER JOIN memory_records USING (memory_id)
+    WHERE closeness > 0
+),
+
+best AS MATERIALIZED (
+    SELECT *, lexical + agent + question + beginning + time AS score
+    FROM scored
+    ORDER BY score DESC, memory_id
+    LIMIT $12
+)
+
+SELECT
+    best.score, best.lexical, best.agent, best.question, best.beginning, best.time,
+    COALESCE(reasons.own, '{}') AS own_words,
+    COALESCE(reasons.others, '{}') AS neighbor_words,
+    COALESCE(reasons.neighbors, '{}') AS neighbors,
+    memory.*
+FROM best
+INNER JOIN (SELECT * FROM include.memories.memories AS memory_records) AS memory USING (memory_id)
+LEFT JOIN (
+    SELECT
+        near.receiver,
+        array_agg(said.lexeme ORDER BY said.lexeme) FILTER (WHERE near.lender = near.receiver) AS own,
+        array_agg(said.lexeme ORDER BY near.lender, said.lexeme)
+            FILTER (WHERE near.lender <> near.receiver) AS others,
+        array_agg(near.lender ORDER BY near.lender, said.lexeme)
+            FILTER (WHERE near.lender <> near.receiver) AS neighbors
+    FROM (
+        SELECT DISTINCT receiver, lender FROM memory_guild_word_lenders(ARRAY(SELECT memory_id FROM best))
+    ) AS near
+    INNER JOIN memory_words AS lending ON lending.memory_id = near.lender AND lending.tenant_id = $1
+    CROSS JOIN unnest(lending.lexemes) AS said
+    WHERE said.lexeme = ANY (tsvector_to_array((SELECT lexemes FROM question)))
+    GROUP BY near.receiver
+) AS reasons ON reasons.receiver = best.memory_id
+ORDER BY best.score DESC, best.memory_id;

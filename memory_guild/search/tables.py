@@ -1,0 +1,38 @@
+"""The search's own tables, for Aerich. Triggers fill them and statements read them; agents never need these models."""
+
+from __future__ import annotations
+
+from tortoise import Model, fields
+
+
+class MemoryWords(Model):
+    """The words of one memory, and the vector that is searched; none for a forgotten one."""
+
+    memory_id = fields.UUIDField(primary_key=True)
+    tenant_id = fields.CharField(max_length=255)
+    lexemes = fields.TextField()
+    pivot = fields.FloatField()
+    is_question = fields.BooleanField()
+    names_time = fields.BooleanField()
+    starts = fields.BooleanField(default=True)
+    is_forgotten = fields.BooleanField()
+    is_complete = fields.BooleanField(default=True)
+    words = fields.TextField()
+
+    class Meta:
+        """The table."""
+
+        table = "memory_words"
+
+
+class WordCount(Model):
+    """In how many memories of a tenant a word is."""
+
+    word = fields.IntField(primary_key=True)
+    tenant_id = fields.CharField(max_length=255)
+    memories = fields.IntField()
+
+    class Meta:
+        """The table."""
+
+        table = "memory_word_counts"

@@ -1,0 +1,50 @@
+"""Databases with the search installed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+
+from memory_guild.database.connecting import connect
+from memory_guild.schema.migrating import upgrade
+from memory_guild.testing.databases import name_of
+from tests.databases import SpareDatabases, copied_database, run_statement, with_database
+
+
+@pytest.fixture(scope="session")
+def _search_databases(server_url: str, template: str, has_vectors: bool) -> Iterator[SpareDatabases]:
+    if not has_vectors:
+        pytest.skip("this server has no pgvector 0.7 or newer")
+    with copied_database(server_url, template) as url:
+        asyncio.run(upgrade(url, search=True))
+        spare = SpareDatabases(server_url, name_of(url))
+        yield spare
+        asyncio.run(spare.drop_all())
+
+
+@pytest.fixture
+async def search_url(server_url: str, _search_databases: SpareDatabases) -> AsyncIterator[str]:
+    """An empty database with the search installed, reached as a superuser."""
+    name = await _search_databases.take()
+    url = with_database(server_url, name)
+    yield url
+    await run_statement(url, "DELETE FROM memory_word_counts")
+    await _search_databases.give_back(name)
+
+
+@pytest.fixture
+async def search(search_url: str) -> AsyncIterator[str]:
+    """The package, connected to it."""
+    async with connect(search_url):
+        yield search_url
+
+
+@pytest.fixture
+async def past_scopes(search_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A superuser's connection to it, past the scopes."""
+    connection = await asyncpg.connect(search_url)
+    yield connection
+    await connection.close()
