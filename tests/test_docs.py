@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -49,7 +50,11 @@ def test_readme_example_prints_what_it_shows(database_url: str, has_vectors: boo
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the README shows the documentation of Python 3.11")
 @pytest.mark.long
-def test_readme_shows_the_real_output_of_the_demo(database_url: str) -> None:
+def test_readme_shows_the_real_output_of_the_demo(database_url: str, has_vectors: bool) -> None:
+    if not has_vectors:
+        pytest.skip("this server has no pgvector 0.7 or newer")
+    asyncio.run(memory_guild.upgrade(database_url, search=True))
+
     def without_counts(text: str) -> list[str]:
         # A patch release of Python changes some docstrings, and so how many memories there are.
         return [re.sub(r"[ \d,]+$", "", line) for line in text.splitlines()]

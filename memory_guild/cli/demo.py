@@ -1,9 +1,10 @@
-"""``memory-guild demo``: remember Python's documentation, and walk through it."""
+"""``memory-guild demo``: remember Python's documentation, ask it, and walk through it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from memory_guild import demo as python_docs
 from memory_guild.cli.console import errors, output
 from memory_guild.database.connecting import connect
-from memory_guild.errors import SchemaError
+from memory_guild.errors import SchemaError, SearchNotInstalledError
 from memory_guild.schema import upgrade
 from memory_guild.settings import Settings
 from memory_guild.tenancy import tenant_scope
@@ -28,10 +29,10 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before writing into the configured database.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Delete what the demonstration has stored.")] = False,
 ) -> None:
-    """Store the documentation that comes with Python as memories, merge duplicates, and walk three hops of edges.
+    """Store the documentation that comes with Python as memories, ask it three questions, and walk three hops of edges.
 
     Nothing is downloaded. A second run stores nothing new. If MEMORY_GUILD_DATABASE_URL names a database in which the
-    demonstration has not run before, it asks first.
+    demonstration has not run before, it asks first; the questions need `memory-guild upgrade --search` there.
     """
     if remove:
         output.print(f"memories deleted   {asyncio.run(_remove()):>7,}")
@@ -44,8 +45,9 @@ def run(
     if not yes:
         _ask_before_writing()
     started = time.perf_counter()
-    stored, steps = asyncio.run(_store_and_walk(corpus, topic))
+    stored, answers, steps = asyncio.run(_store_ask_and_walk(corpus, topic))
     _print_counts(corpus, stored, time.perf_counter() - started)
+    _print_answers(answers)
     _print_walk(steps)
 
 
@@ -72,18 +74,24 @@ async def _remove() -> int:
         return await python_docs.remove()
 
 
-async def _store_and_walk(
+async def _store_ask_and_walk(
     corpus: python_docs.Corpus, topic: str
-) -> tuple[python_docs.StoredCorpus, list[python_docs.Step]]:
+) -> tuple[python_docs.StoredCorpus, dict[str, list[python_docs.Answer]], list[python_docs.Step]]:
     with errors.status("Preparing the database …"):
-        await upgrade()
+        # The search changes a database for all who use it: in one that is configured, its owner decides.
+        await upgrade(search=Settings.from_environment().database_url is None)
     async with connect():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=errors) as progress:
             task = progress.add_task("Remembering", total=len(corpus.passages) + len(corpus.references))
             stored = await python_docs.store(corpus, progress=lambda done: progress.update(task, completed=done))
         async with tenant_scope(python_docs.TENANT_ID):
-            return stored, await python_docs.walk(stored.memory_ids[topic], max_hops=MAX_HOPS)
+            steps = await python_docs.walk(stored.memory_ids[topic], max_hops=MAX_HOPS)
+        answers = {}
+        with suppress(SearchNotInstalledError):
+            async with tenant_scope(python_docs.TENANT_ID):
+                answers = {question: await python_docs.ask(question) for question in python_docs.QUESTIONS}
+        return stored, answers, steps
 
 
 def _print_counts(corpus: python_docs.Corpus, stored: python_docs.StoredCorpus, seconds: float) -> None:
@@ -100,6 +108,18 @@ def _print_counts(corpus: python_docs.Corpus, stored: python_docs.StoredCorpus, 
     output.print(f"duplicates merged  {stored.merged:>7,}")
     output.print(f"edges              {stored.edges:>7,}")
     output.print(f"seconds            {seconds:>7.1f}")
+
+
+def _print_answers(answers: dict[str, list[python_docs.Answer]]) -> None:
+    if not answers:
+        output.print("\nTo see it recall, run `memory-guild upgrade --search`, and this again.")
+    for question, found in answers.items():
+        output.print(f"\n{question}")
+        for answer in found:
+            words = ", ".join([*answer.own_words, *(f"{word} (a neighbor's)" for word in answer.neighbor_words)])
+            output.print(
+                f"  {answer.score:.2f} [bold]{escape(answer.subject)}[/]  [dim]{escape(words)}[/]", highlight=False
+            )
 
 
 def _print_walk(steps: list[python_docs.Step]) -> None:

@@ -1,4 +1,4 @@
-"""The documentation as memories and edges: read it, store it, walk it."""
+"""The documentation as memories and edges: read it, store it, walk it, ask it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,18 @@ from memory_guild.graph.walks import traverse
 from memory_guild.memories.reading import get
 from memory_guild.memories.storing import remember_many
 from memory_guild.models import MemoryRecord
+from memory_guild.search.recalling import recall
 from memory_guild.tenancy import tenant_scope
 from memory_guild.types import RelationshipType, SourceType
 
 TENANT_ID = "python-docs"
+
+QUESTIONS = (
+    "Which function sorts a list in place?",
+    "How do I parse a date from a string?",
+    "How can several threads wait for each other?",
+)
+"""What somebody who learns Python might ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,23 @@ class Step:
     depth: int
     path: tuple[str, ...]
     confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A memory that answers a question.
+
+    Attributes:
+        subject: What it is about.
+        score: How well it answers.
+        own_words: The words of the question that it has itself, stemmed.
+        neighbor_words: Those that only its neighbors have, stemmed.
+    """
+
+    subject: str
+    score: float
+    own_words: tuple[str, ...]
+    neighbor_words: tuple[str, ...]
 
 
 def read(top_level_modules: Iterable[str] | None = None) -> Corpus:
@@ -168,6 +193,19 @@ async def walk(memory_id: UUID, *, max_hops: int = 3, limit: int = 20) -> list[S
         steps.append(waiting.pop())
         waiting += children.get(steps[-1].memory_id, [])[::-1]
     return steps
+
+
+async def ask(question: str, *, limit: int = 3) -> list[Answer]:
+    """Recall what answers a question, inside a scope.
+
+    Raises:
+        SearchNotInstalledError: The database has no search tables.
+    """
+    answers = []
+    for found in await recall(question, limit=limit):
+        lent = {word for words in found.neighbor_words.values() for word in words} - set(found.own_words)
+        answers.append(Answer(_subject(found.memory), found.score, found.own_words, tuple(sorted(lent))))
+    return answers
 
 
 def _subject(memory: MemoryRecord) -> str:

@@ -60,6 +60,21 @@ def test_counts_and_walk(empty_database: str, small: python_docs.Corpus) -> None
     assert re.search(r"^    2 builtins.SystemExit  0\.90  with → EXCEPTIONS → builtins.SystemExit$", text, re.MULTILINE)
 
 
+def test_without_the_search_it_says_what_to_do(empty_database: str, small: python_docs.Corpus) -> None:
+    text = run()
+    assert "run `memory-guild upgrade --search`" in text
+    assert python_docs.QUESTIONS[0] not in text
+
+
+def test_answers(empty_database: str, has_vectors: bool, small: python_docs.Corpus) -> None:
+    if not has_vectors:
+        pytest.skip("this server has no pgvector 0.7 or newer")
+    asyncio.run(upgrade(empty_database, search=True))
+    text = run()
+    assert re.search(r"^  1\.10 builtins.list.sort  function, list, place, sort$", text, re.MULTILINE)
+    assert text.index(python_docs.QUESTIONS[0]) < text.index(python_docs.QUESTIONS[1]) < text.index("3 hops from with")
+
+
 def test_a_refused_edge_leaves_nothing_stored(empty_database: str, small: python_docs.Corpus) -> None:
     """Memories and edges are one scope: who runs the demo again after an error begins with an empty database."""
     asyncio.run(upgrade(empty_database))

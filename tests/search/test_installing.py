@@ -52,6 +52,19 @@ async def test_memories_that_are_there_already_are_indexed(filled: str) -> None:
     assert (await guild.schema.validate(filled)).differences == ()
 
 
+async def test_memories_of_a_sealed_database_are_indexed(filled: str) -> None:
+    await guild.schema.seal(filled)
+    assert await guild.upgrade(filled, search=True) == known_migrations("search")
+    await run_statement(filled, "DELETE FROM memory_words")
+    assert await guild.upgrade(filled, search=True) == []
+    connection = await asyncpg.connect(filled)
+    try:
+        for tenant_id in ("acme", "umbrella"):
+            await assert_vectors_are_true(connection, tenant_id)
+    finally:
+        await connection.close()
+
+
 async def test_an_interrupted_installation_goes_on(filled: str) -> None:
     def interrupt(done: int) -> None:
         if done >= 1000:
