@@ -26,7 +26,7 @@ from memory_guild.database.scope import TenantManager, surrounding_scope
 from memory_guild.schema.migrating import upgrade
 from memory_guild.testing.databases import name_of
 from memory_guild.testing.servers import server
-from tests.databases import SpareDatabases, copied_database, new_database, with_database
+from tests.databases import SpareDatabases, copied_database, new_database, spare_databases_like, with_database
 
 pytest_plugins = ["tests.tenancy.plugin"]
 
@@ -50,7 +50,7 @@ ONCE_IS_ENOUGH = (
     "test_tools.py",
     "test_wheel.py",
 )
-"""What these test does not depend on the server's version: they are marked ``any_server``."""
+"""What these test is the same on every server, so they are marked ``any_server``."""
 
 NEED_ALL_EXTRAS = ("test_benchmarks.py", "test_servers.py", "test_traverse_properties.py")
 """They import what only the extra ``dev`` installs, so they are part of the long run."""
@@ -112,9 +112,8 @@ def template(server_url: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def spare_databases(server_url: str, template: str) -> Iterator[SpareDatabases]:
     """Copies of it that tests use one after the other."""
-    spare = SpareDatabases(server_url, template)
-    yield spare
-    asyncio.run(spare.drop_all())
+    with spare_databases_like(server_url, template) as spare:
+        yield spare
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import asyncpg
 
@@ -11,12 +13,21 @@ from memory_guild.testing.databases import (
     completed,
     create_database,
     drop_database,
+    name_of,
     new_database,
     run_statement,
     with_database,
 )
 
-__all__ = ["SpareDatabases", "copied_database", "new_database", "run_statement", "with_database"]
+__all__ = [
+    "SpareDatabases",
+    "copied_database",
+    "new_database",
+    "run_statement",
+    "spare_databases_like",
+    "spare_databases_prepared",
+    "with_database",
+]
 
 CLEAR = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
@@ -104,3 +115,22 @@ class SpareDatabases:
             return True
         finally:
             await connection.close()
+
+
+@contextmanager
+def spare_databases_like(server_url: str, template: str) -> Iterator[SpareDatabases]:
+    """Copies of a database, dropped after the block."""
+    spare = SpareDatabases(server_url, template)
+    yield spare
+    asyncio.run(spare.drop_all())
+
+
+@contextmanager
+def spare_databases_prepared(
+    server_url: str, template: str, prepare: Callable[[str], Coroutine[Any, Any, Any]]
+) -> Iterator[SpareDatabases]:
+    """Copies of a copy of a database that was prepared by a function of its URL."""
+    with copied_database(server_url, template) as url:
+        asyncio.run(prepare(url))
+        with spare_databases_like(server_url, name_of(url)) as spare:
+            yield spare

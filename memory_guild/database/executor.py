@@ -114,6 +114,7 @@ def _is_number(value: object) -> bool:
 class GuildExecutor(AsyncpgExecutor):
     """Tortoise's executor, with our filter of JSON, and expressions as parameters."""
 
+    # No ClassVar: Tortoise declares it as an attribute of instances, and mypy holds to that.
     FILTER_FUNC_OVERRIDE = {**AsyncpgExecutor.FILTER_FUNC_OVERRIDE, filters.json_filter: filter_json}  # noqa: RUF012
 
     async def execute_update(self, instance: type[Model] | Model, update_fields: Any) -> int:

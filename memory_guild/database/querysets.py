@@ -29,7 +29,8 @@ _Model = TypeVar("_Model", bound=Model)
 class _Awaited:
     """A query that says in our words why it cannot be built, or its rows not be read.
 
-    It is mixed into Tortoise's classes, which mypy does not see here: hence the ignored errors at each ``super()``.
+    It is mixed into Tortoise's classes, which mypy does not see here: hence the ignored errors at ``super()``
+    and at their attributes.
     """
 
     __slots__ = ()

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import asyncpg
 import pytest
 
 from memory_guild.database.connecting import connect
 from memory_guild.schema.migrating import upgrade
-from memory_guild.testing.databases import name_of
-from tests.databases import SpareDatabases, copied_database, run_statement, with_database
+from tests.databases import SpareDatabases, run_statement, spare_databases_prepared, with_database
 
 
 @pytest.fixture(scope="session")
 def _search_databases(server_url: str, template: str, has_vectors: bool) -> Iterator[SpareDatabases]:
     if not has_vectors:
         pytest.skip("this server has no pgvector 0.7 or newer")
-    with copied_database(server_url, template) as url:
-        asyncio.run(upgrade(url, search=True))
-        spare = SpareDatabases(server_url, name_of(url))
+    with spare_databases_prepared(server_url, template, partial(upgrade, search=True)) as spare:
         yield spare
-        asyncio.run(spare.drop_all())
 
 
 @pytest.fixture

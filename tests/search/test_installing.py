@@ -37,18 +37,22 @@ async def filled(database_url: str, has_vectors: bool) -> str:
     return database_url
 
 
+async def assert_all_vectors_are_true(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for tenant_id in ("acme", "umbrella"):
+            await assert_vectors_are_true(connection, tenant_id)
+    finally:
+        await connection.close()
+
+
 async def test_memories_that_are_there_already_are_indexed(filled: str) -> None:
     done: list[int] = []
     assert await guild.upgrade(filled, search=True, indexed=done.append) == known_migrations("search")
     assert done == sorted(done)
     assert done[-1] == 1200
     assert await guild.upgrade(filled, search=True) == []
-    connection = await asyncpg.connect(filled)
-    try:
-        for tenant_id in ("acme", "umbrella"):
-            await assert_vectors_are_true(connection, tenant_id)
-    finally:
-        await connection.close()
+    await assert_all_vectors_are_true(filled)
     assert (await guild.schema.validate(filled)).differences == ()
 
 
@@ -57,12 +61,7 @@ async def test_memories_of_a_sealed_database_are_indexed(filled: str) -> None:
     assert await guild.upgrade(filled, search=True) == known_migrations("search")
     await run_statement(filled, "DELETE FROM memory_words")
     assert await guild.upgrade(filled, search=True) == []
-    connection = await asyncpg.connect(filled)
-    try:
-        for tenant_id in ("acme", "umbrella"):
-            await assert_vectors_are_true(connection, tenant_id)
-    finally:
-        await connection.close()
+    await assert_all_vectors_are_true(filled)
 
 
 async def test_an_interrupted_installation_goes_on(filled: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ from memory_guild.errors import InvalidInputError, IsolationError, MemoryGuildEr
 from memory_guild.models import MemoryRecord
 from memory_guild.schema import doctor, seal, unseal, validate
 from memory_guild.tenancy import admin_scope, tenant_scope
-from memory_guild.testing.databases import name_of
-from tests.databases import SpareDatabases, copied_database, run_statement, with_database
+from tests.databases import SpareDatabases, run_statement, spare_databases_prepared, with_database
 from tests.tenancy.count import COUNT
 from tests.tenancy.counting_proxy import counting_proxy
 from tests.tenancy.logins import AGENT, connected, login, owner, user_of
@@ -39,11 +39,8 @@ KEY = "5e" * 32
 @pytest.fixture(scope="module")
 def sealed_databases(server_url: str, template: str) -> Iterator[SpareDatabases]:
     """Copies of a database that is sealed with the key."""
-    with copied_database(server_url, template) as url:
-        asyncio.run(seal(url, key=KEY))
-        spare = SpareDatabases(server_url, name_of(url))
+    with spare_databases_prepared(server_url, template, partial(seal, key=KEY)) as spare:
         yield spare
-        asyncio.run(spare.drop_all())
 
 
 @pytest.fixture
