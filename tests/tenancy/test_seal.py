@@ -315,6 +315,31 @@ async def test_admin_scope_needs_no_key(sealed_url: str, witness: Witness) -> No
         assert {ATTACKER, STRANGER} < set(await MemoryRecord.all().values_list("tenant_id", flat=True))
 
 
+NAMING_NO_TENANT = [[], ["SET memory_guild.tenant_id = ''"], ["SET memory_guild.tenant_id = ''", "RESET ALL"]]
+
+
+@pytest.mark.parametrize("settings", NAMING_NO_TENANT, ids=["never", "empty", "reset"])
+async def test_a_session_that_names_no_tenant_works_as_its_role(
+    sealed_url: str, witness: Witness, settings: list[str]
+) -> None:
+    """As a DBA's in psql: the admin sees all tenants, agents see nothing and can store nothing."""
+    async with connected(sealed_url) as session:
+        for setting in settings:
+            await session.execute(setting)
+        await session.execute("SET ROLE memory_guild_admin")
+        assert await session.fetchval("SELECT count(DISTINCT tenant_id) FROM memory_records") > 1
+        await session.execute("UPDATE memory_records SET metadata = '{}'; DELETE FROM memory_relationships")
+        await session.execute("SET ROLE memory_guild_app")
+        for table in ("memory_records", "memory_embeddings", "memory_relationships"):
+            assert await session.fetchval(f"SELECT count(*) FROM {table}") == 0
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await session.execute(
+                "INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash)"
+                f" VALUES ('a', '{STRANGER}', 'document', 'x', md5('x'))"
+            )
+        assert refused.value.sqlstate == "MG003"
+
+
 async def test_the_tenant_is_asked_for_once_a_statement(one_connection: None) -> None:
     async with tenant_scope(STRANGER) as scope:
         plan = await scope.transaction._connection.fetch("EXPLAIN SELECT * FROM memory_records WHERE NOT is_deleted")
