@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 import memory_guild
-from memory_guild.settings import VARIABLES, Settings
+from memory_guild.settings import VARIABLES, Settings, embedder_text
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -146,6 +146,8 @@ def test_documented_defaults_are_the_real_ones() -> None:
         "MEMORY_GUILD_POOL_MAX`": f"{settings.pool_min}, {settings.pool_max}",
         "MEMORY_GUILD_CONNECT_TIMEOUT_SECONDS`": f"{settings.connect_timeout_seconds:g}",
         "MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS`": f"{settings.scope_idle_timeout_seconds:g}",
+        "MEMORY_GUILD_EMBEDDER`": f"`{settings.embedder}`",
+        "MEMORY_GUILD_EMBEDDER_TEXT`": f"`{embedder_text()}`",
     }.items():
         assert f"{name} | {value} |" in page
 
