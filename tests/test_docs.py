@@ -106,14 +106,14 @@ async def test_fragments_of_the_docs_run(
     await run_fragment(page, fragment)
 
 
-async def test_the_example_of_recall_runs(database_url: str, has_vectors: bool) -> None:
+async def test_the_examples_of_recall_run(database_url: str, has_vectors: bool) -> None:
     if not has_vectors:
         pytest.skip("this server has no pgvector 0.7 or newer")
     await memory_guild.upgrade(database_url, search=True)
     page = ROOT / "docs" / "recall.md"
-    (fragment,) = blocks(page, "python")
     async with memory_guild.connect(database_url):
-        await run_fragment(page, fragment)
+        for fragment in blocks(page, "python"):
+            await run_fragment(page, fragment)
 
 
 STATEMENTS = [
