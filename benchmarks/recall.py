@@ -1,4 +1,4 @@
-"""How many of the memories that hold the answer `recall` returns: ``python -m benchmarks.recall``.
+"""How many of the memories that hold the answer `recall` returns: ``python -m benchmarks.recall --embedder minilm``.
 
 The questions are those of LoCoMo and BEAM, which are not part of the repository: ``MEMORY_GUILD_DATA`` names the folder
 that has them, by default ``../shared/data``, with a ``load.py`` that reads them.
@@ -21,11 +21,17 @@ from uuid import UUID
 
 import memory_guild as guild
 from benchmarks.server import new_database, server
+from memory_guild.database.scope import current_scope
 from memory_guild.models import hash_content
+from memory_guild.search.embedders import Embedder, embedder_of
 
 SETS = ("locomo-dev", "beam-dev")
 DEPTHS = (5, 10, 20)
 _HERE = Path(__file__).resolve().parents[1]
+_ALIKE = """
+SELECT memory_id FROM memory_vectors WHERE tenant_id = $1
+ORDER BY memory_guild_likeness(embedding, memory_guild_vector($2)) DESC LIMIT $3
+"""
 
 
 def loader(folder: Path) -> ModuleType:
@@ -69,48 +75,76 @@ async def store(tenant: Any) -> list[UUID]:
     return ids
 
 
-async def measure(tenants: Sequence[Any]) -> tuple[list[float], float]:
-    """The mean of each depth's shares, in percent, and the median milliseconds of a question."""
-    shares: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
+class Shares:
+    """How much of the evidence was found, question by question."""
+
+    def __init__(self) -> None:
+        self._by_depth: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
+
+    def add(self, wanted: set[UUID], found: Sequence[UUID]) -> None:
+        """Count a question."""
+        for depth in DEPTHS:
+            self._by_depth[depth].append(len(wanted.intersection(found[:depth])) / len(wanted))
+
+    def __str__(self) -> str:
+        return " | ".join(f"{100 * mean(shares):.1f}" for shares in self._by_depth.values())
+
+
+async def alike(tenant_id: str, vector: Sequence[float]) -> list[UUID]:
+    """The memories by their vectors alone."""
+    arguments = [tenant_id, str(list(vector)), max(DEPTHS)]
+    async with guild.tenant_scope(tenant_id):
+        rows = await current_scope().transaction.execute_query_dict(_ALIKE, arguments)
+    return [row["memory_id"] for row in rows]
+
+
+async def measure(tenants: Sequence[Any], embedder: Embedder | None) -> tuple[Shares, Shares, float]:
+    """The shares of `recall`, those of vectors alone, and the median milliseconds of a question without its model."""
+    shares, of_vectors = Shares(), Shares()
     seconds: list[float] = []
     for tenant in tenants:
         ids = await store(tenant)
+        if embedder is not None:
+            await guild.embed_pending(tenant.name)
         for question, evidence, _ in tenant.q:
             wanted = {ids[number] for number in evidence}
+            vector = None if embedder is None else await embedder.embed_query(question)
             async with guild.tenant_scope(tenant.name):
                 began = time.perf_counter()
-                results = await guild.recall(question, limit=max(DEPTHS))
+                results = await guild.recall(question, vector=vector, limit=max(DEPTHS))
                 seconds.append(time.perf_counter() - began)
-            found = [result.memory_id for result in results]
-            for depth in DEPTHS:
-                shares[depth].append(len(wanted.intersection(found[:depth])) / len(wanted))
-    return [100 * mean(shares[depth]) for depth in DEPTHS], 1000 * sorted(seconds)[len(seconds) // 2]
+            shares.add(wanted, [result.memory_id for result in results])
+            if vector is not None:
+                of_vectors.add(wanted, await alike(tenant.name, vector))
+    return shares, of_vectors, 1000 * sorted(seconds)[len(seconds) // 2]
 
 
-async def run(url: str, names: Sequence[str], data: ModuleType) -> None:
-    """Print a row for each set."""
+async def run(url: str, names: Sequence[str], data: ModuleType, embedder: Embedder | None) -> None:
+    """Print a row for each set, and one for vectors alone."""
     print("| Questions | memories | @5 | @10 | @20 | ms a question |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in names:
         tenants = data.load(name)
         async with new_database(url) as database:
             await guild.upgrade(database, search=True)
-            async with guild.connect(database):
-                shares, milliseconds = await measure(tenants)
+            async with guild.connect(database, embedder=embedder or "none"):
+                shares, of_vectors, milliseconds = await measure(tenants, embedder)
         memories, questions = sum(len(tenant.text) for tenant in tenants), sum(len(tenant.q) for tenant in tenants)
-        figures = " | ".join(f"{share:.1f}" for share in shares)
-        print(f"| {name}, {questions:,} questions | {memories:,} | {figures} | {milliseconds:.1f} |", flush=True)
+        print(f"| {name}, {questions:,} questions | {memories:,} | {shares} | {milliseconds:.1f} |", flush=True)
+        if embedder is not None:
+            print(f"| {name}, vectors alone | | {of_vectors} | |", flush=True)
 
 
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", default=SETS, help="which sets of questions")
+    parser.add_argument("--embedder", default="none", help="none, static, minilm, or another of docs/embedders.md")
     parser.add_argument("--url", help="a server; by default a private one")
     arguments = parser.parse_args()
     data = loader(Path(os.environ.get("MEMORY_GUILD_DATA", _HERE.parent / "shared" / "data")))
     with server(arguments.url) as url:
-        asyncio.run(run(url, arguments.sets, data))
+        asyncio.run(run(url, arguments.sets, data, embedder_of(arguments.embedder)))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ from memory_guild.memories.relations import fetch_relations
 from memory_guild.memories.storing import remember, remember_many
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
 from memory_guild.schema import upgrade
+from memory_guild.search import embeddings
+from memory_guild.search.embedding import embed_pending
 from memory_guild.search.recalling import recall
 from memory_guild.tenancy import admin_scope, tenant_scope
-from memory_guild.types import DataSourceType, Direction, RelationshipType, SourceType, StoreOutcome
+from memory_guild.types import DataSourceType, Direction, Embedder, RelationshipType, SourceType, StoreOutcome
 
 __version__ = "0.1.0"
 
@@ -28,6 +30,7 @@ __all__ = [
     "DataSource",
     "DataSourceType",
     "Direction",
+    "Embedder",
     "MemoryAccessPolicy",
     "MemoryEmbedding",
     "MemoryGuildError",
@@ -42,6 +45,8 @@ __all__ = [
     "connect",
     "contradictions",
     "count",
+    "embed_pending",
+    "embeddings",
     "fetch_relations",
     "find",
     "find_all",

@@ -381,6 +381,28 @@ class SettingsError(MemoryGuildError, ValueError):
         self.reason = reason
 
 
+class EmbedderError(MemoryGuildError):
+    """An embedder made no vectors. The message says what to do, and quotes no text.
+
+    Attributes:
+        model: The embedder's model, such as ``openai:text-embedding-3-small``.
+        reason: What is wrong, and what to do.
+    """
+
+    http_status = 503
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"{model}: {reason}")
+        self.model = model
+        self.reason = reason
+
+
+class EmbedderUnavailableError(EmbedderError):
+    """The endpoint of an embedder does not answer, or takes no more requests for now."""
+
+    retryable = True
+
+
 class ConnectionFailedError(MemoryGuildError, DBConnectionError):
     """Connecting failed. The message has host, port, user and database, but never a password."""
 

@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from string import Formatter
 from typing import Any
 from urllib.parse import unquote
 
 from memory_guild.errors import SettingsError
+from memory_guild.types import EMBEDDING_MODEL_MAX_LENGTH
 
 _KEY_BYTES = 32
 _BLOCK_BYTES = 64  # of SHA-256: HMAC pads a key to it
@@ -177,6 +179,7 @@ class Settings:
         pooler: Whether the connection goes through a pooler in transaction mode, such as pgbouncer.
         seal_key: What opens the scopes of a sealed database; None where the login may read it, as the embedded server's
             may, or nothing is sealed.
+        embedder: What turns texts into vectors: the name of an embedder.
         embedded_folder: Where the embedded server keeps its data; None for the user's data folder.
         embedded_version: The embedded server's major version; None for that of its data, or the newest for new data.
     """
@@ -191,6 +194,7 @@ class Settings:
     scope_idle_timeout_seconds: float = 60.0
     pooler: bool = False
     seal_key: SealKey | None = None
+    embedder: str = "none"
     embedded_folder: Path | None = None
     embedded_version: int | None = None
 
@@ -198,9 +202,10 @@ class Settings:
         """Check what callers name too, not only the environment.
 
         Raises:
-            SettingsError: There can be no schema of this name.
+            SettingsError: There can be no schema, or no embedder, of this name.
         """
         _OF_SETTINGS["schema"].require(self.schema)
+        checked_embedder(self.embedder)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -321,6 +326,29 @@ def _folder(text: str) -> Path:
         raise _RefusedError("names with its ~ a user who does not exist or has no home; write the whole path") from None
 
 
+_EMBEDDER = re.compile(r"none|static|minilm|openai:[^?]+(?:\?dimensions=[1-9][0-9]{0,4})?|sentence-transformers:.+")
+
+
+def _embedder_name(text: str) -> str:
+    if not isinstance(text, str) or not _EMBEDDER.fullmatch(text) or not text.isprintable():
+        raise ValueError
+    if len(text) > EMBEDDING_MODEL_MAX_LENGTH:
+        raise _RefusedError(
+            f"must have at most {EMBEDDING_MODEL_MAX_LENGTH} characters, because vectors are kept under this name"
+        )
+    return text
+
+
+def _embedder_template(text: str) -> str:
+    parts = [part[1:] for part in Formatter().parse(text)]
+    fields = {field for field, _, _ in parts if field is not None}
+    if not {"content_text"} <= fields <= {"agent_id", "content_text", "created_at", "source_type"}:
+        raise ValueError
+    if any(specification or conversion for _, specification, conversion in parts):
+        raise ValueError
+    return text
+
+
 _SECONDS = "must be a number of seconds, such as 30 or 0.5"
 
 _OF_SETTINGS = {
@@ -338,6 +366,11 @@ _OF_SETTINGS = {
     "seal_key": Variable(
         "MEMORY_GUILD_SEAL_KEY", SealKey.parse, "must be 64 hexadecimal digits, as `memory-guild seal` prints them"
     ),
+    "embedder": Variable(
+        "MEMORY_GUILD_EMBEDDER",
+        _embedder_name,
+        "must be none, static, minilm, openai:MODEL or sentence-transformers:MODEL",
+    ),
     "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", _folder, "must be a path"),
     "embedded_version": Variable(
         "MEMORY_GUILD_EMBEDDED_VERSION", lambda text: _at_least(0)(text) or None, "must be a whole number, 0 or more"
@@ -349,8 +382,14 @@ _CONTENT_MAX_BYTES = Variable("MEMORY_GUILD_CONTENT_MAX_BYTES", _content_size, "
 _CONTENT_MAX_BYTES_DEFAULT = 1_000_000
 _METADATA_MAX_BYTES = Variable("MEMORY_GUILD_METADATA_MAX_BYTES", _metadata_size, "must be a whole number, 1 or more")
 _METADATA_MAX_BYTES_DEFAULT = 1_000_000
+_EMBEDDER_TEXT = Variable(
+    "MEMORY_GUILD_EMBEDDER_TEXT",
+    _embedder_template,
+    "must contain {content_text}; {agent_id}, {created_at} and {source_type} are the other fields",
+)
+_EMBEDDER_TEXT_DEFAULT = "{agent_id} {created_at}: {content_text}"
 
-VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES, _METADATA_MAX_BYTES)
+VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES, _METADATA_MAX_BYTES, _EMBEDDER_TEXT)
 """Every variable that the package reads."""
 
 
@@ -390,6 +429,22 @@ def metadata_max_bytes() -> int:
     """How many bytes of JSON the metadata of one memory may have: ``MEMORY_GUILD_METADATA_MAX_BYTES``, or 1,000,000."""
     given: int | None = _METADATA_MAX_BYTES.read(os.environ)
     return _METADATA_MAX_BYTES_DEFAULT if given is None else given
+
+
+def checked_embedder(name: str) -> str:
+    """The name of an embedder.
+
+    Raises:
+        SettingsError: There is none of this name.
+    """
+    checked: str = _OF_SETTINGS["embedder"].require(name)
+    return checked
+
+
+def embedder_text() -> str:
+    """What the embedder gets of a memory: ``MEMORY_GUILD_EMBEDDER_TEXT``, for ``str.format``."""
+    given: str | None = _EMBEDDER_TEXT.read(os.environ)
+    return _EMBEDDER_TEXT_DEFAULT if given is None else given
 
 
 def _configuration(credentials: dict[str, Any]) -> dict[str, Any]:

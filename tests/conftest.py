@@ -37,6 +37,7 @@ ONCE_IS_ENOUGH = (
     "embedded/",
     "migrations/test_aerich.py",
     "migrations/test_applications.py",
+    "search/embedders/",
     "tenancy/test_injection.py",
     "testing/",
     "transfer/",
@@ -52,7 +53,14 @@ ONCE_IS_ENOUGH = (
 )
 """What these test is the same on every server, so they are marked ``any_server``."""
 
-NEED_ALL_EXTRAS = ("test_benchmarks.py", "test_servers.py", "test_traverse_properties.py")
+NEED_ALL_EXTRAS = (
+    "test_benchmarks.py",
+    "test_minilm.py",
+    "test_openai.py",
+    "test_servers.py",
+    "test_static.py",
+    "test_traverse_properties.py",
+)
 """They import what only the extra ``dev`` installs, so they are part of the long run."""
 
 

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 import memory_guild
-from memory_guild.settings import VARIABLES, Settings
+from memory_guild.settings import VARIABLES, Settings, embedder_text
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -106,14 +106,14 @@ async def test_fragments_of_the_docs_run(
     await run_fragment(page, fragment)
 
 
-async def test_the_example_of_recall_runs(database_url: str, has_vectors: bool) -> None:
+async def test_the_examples_of_recall_run(database_url: str, has_vectors: bool) -> None:
     if not has_vectors:
         pytest.skip("this server has no pgvector 0.7 or newer")
     await memory_guild.upgrade(database_url, search=True)
     page = ROOT / "docs" / "recall.md"
-    (fragment,) = blocks(page, "python")
     async with memory_guild.connect(database_url):
-        await run_fragment(page, fragment)
+        for fragment in blocks(page, "python"):
+            await run_fragment(page, fragment)
 
 
 STATEMENTS = [
@@ -146,6 +146,8 @@ def test_documented_defaults_are_the_real_ones() -> None:
         "MEMORY_GUILD_POOL_MAX`": f"{settings.pool_min}, {settings.pool_max}",
         "MEMORY_GUILD_CONNECT_TIMEOUT_SECONDS`": f"{settings.connect_timeout_seconds:g}",
         "MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS`": f"{settings.scope_idle_timeout_seconds:g}",
+        "MEMORY_GUILD_EMBEDDER`": f"`{settings.embedder}`",
+        "MEMORY_GUILD_EMBEDDER_TEXT`": f"`{embedder_text()}`",
     }.items():
         assert f"{name} | {value} |" in page
 

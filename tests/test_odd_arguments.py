@@ -108,6 +108,7 @@ def arguments_of(memory: MemoryRecord, other: MemoryRecord) -> dict[str, dict[st
         "as_of": {"moment": datetime.now(UTC)},
         "contradictions": {"memory": memory},
         "count": {},
+        "embed_pending": {"tenant_id": "odd"},
         "fetch_relations": {"memories": [memory]},
         "find": {},
         "find_all": {},

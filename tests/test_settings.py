@@ -257,6 +257,15 @@ READ: list[tuple[str, str, str, Any]] = [
     ("SCOPE_IDLE_TIMEOUT_SECONDS", "0", "scope_idle_timeout_seconds", 0.0),
     ("POOLER", "1", "pooler", True),
     ("POOLER", "0", "pooler", False),
+    ("EMBEDDER", "", "embedder", "none"),
+    ("EMBEDDER", "none", "embedder", "none"),
+    ("EMBEDDER", " static ", "embedder", "static"),
+    ("EMBEDDER", "minilm", "embedder", "minilm"),
+    ("EMBEDDER", "openai:text-embedding-3-small", "embedder", "openai:text-embedding-3-small"),
+    ("EMBEDDER", "openai:nomic-embed-text:v1.5", "embedder", "openai:nomic-embed-text:v1.5"),
+    ("EMBEDDER", "openai:@cf/baai/bge-m3?dimensions=512", "embedder", "openai:@cf/baai/bge-m3?dimensions=512"),
+    ("EMBEDDER", "sentence-transformers:/srv/my model", "embedder", "sentence-transformers:/srv/my model"),
+    ("EMBEDDER", "openai:" + "x" * 93, "embedder", "openai:" + "x" * 93),
     ("EMBEDDED_FOLDER", "/srv/pg", "embedded_folder", Path("/srv/pg")),
     ("EMBEDDED_VERSION", "16", "embedded_version", 16),
     ("EMBEDDED_VERSION", "0", "embedded_version", None),
@@ -273,7 +282,22 @@ def test_variable_is_read(name: str, text: str, attribute: str, expected: Any) -
 
 NOT_A_NAME = "must be a schema's name of at most 63 bytes that does not begin with pg_"
 SECONDS = "must be a number of seconds, such as 30 or 0.5"
+NO_EMBEDDER = "must be none, static, minilm, openai:MODEL or sentence-transformers:MODEL"
 BAD: list[tuple[str, str, str]] = [
+    ("EMBEDDER", "Static", NO_EMBEDDER),
+    ("EMBEDDER", "static:256", NO_EMBEDDER),
+    ("EMBEDDER", "openai", NO_EMBEDDER),
+    ("EMBEDDER", "openai:", NO_EMBEDDER),
+    ("EMBEDDER", "openai:x?dimensions=0", NO_EMBEDDER),
+    ("EMBEDDER", "openai:x?dimensions=many", NO_EMBEDDER),
+    ("EMBEDDER", "openai:x\ny", NO_EMBEDDER),
+    ("EMBEDDER", "sentence-transformers:", NO_EMBEDDER),
+    ("EMBEDDER", "text-embedding-3-small", NO_EMBEDDER),
+    (
+        "EMBEDDER",
+        "openai:" + "x" * 94,
+        "must have at most 100 characters, because vectors are kept under this name",
+    ),
     ("SCHEMA", "x" * 64, NOT_A_NAME),
     ("SCHEMA", "ü" * 32, NOT_A_NAME),
     ("SCHEMA", "pg_guild", NOT_A_NAME),
@@ -342,6 +366,48 @@ async def test_no_way_of_naming_a_schema_takes_what_is_none(schema: str, monkeyp
     assert Settings(schema="$users").schema == "$users"
 
 
+@pytest.mark.parametrize("name", ["", "Static", "openai:", "openai:\ud800", "static\0", None, 7])
+def test_no_way_of_naming_an_embedder_takes_what_is_none(name: Any) -> None:
+    with pytest.raises(SettingsError, match=f"^MEMORY_GUILD_EMBEDDER: {NO_EMBEDDER}$"):
+        Settings(embedder=name)
+
+
+TEMPLATES = ["{content_text}", "{agent_id} {created_at} {source_type}: {content_text}", "{{as JSON}} {content_text}"]
+NO_TEMPLATE = "must contain {content_text}; {agent_id}, {created_at} and {source_type} are the other fields"
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_text_for_the_embedder_is_read(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings_module.embedder_text() == "{agent_id} {created_at}: {content_text}"
+    monkeypatch.setenv("MEMORY_GUILD_EMBEDDER_TEXT", template)
+    assert settings_module.embedder_text() == template
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "passage:",
+        "{agent_id}",
+        "{content_text",
+        "{content_text}}",
+        "{} {content_text}",
+        "{0} {content_text}",
+        "{tenant_id} {content_text}",
+        "{content_text!r}",
+        "{content_text:>{agent_id}}",
+        "{content_text} {agent_id.__class__}",
+        "{content_text} {agent_id[0]}",
+    ],
+)
+def test_bad_text_for_the_embedder_is_refused(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_EMBEDDER_TEXT", template)
+
+    with pytest.raises(SettingsError) as caught:
+        settings_module.embedder_text()
+
+    assert (caught.value.setting, caught.value.reason) == ("MEMORY_GUILD_EMBEDDER_TEXT", NO_TEMPLATE)
+
+
 def test_a_folder_of_nobody_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="a user who does not exist"):
         Settings.from_environment({"MEMORY_GUILD_EMBEDDED_FOLDER": "~nosuchuser/data"})
@@ -359,6 +425,7 @@ def test_every_setting_has_a_variable_of_its_name() -> None:
         *names,
         "MEMORY_GUILD_CONTENT_MAX_BYTES",
         "MEMORY_GUILD_METADATA_MAX_BYTES",
+        "MEMORY_GUILD_EMBEDDER_TEXT",
     ]
 
 

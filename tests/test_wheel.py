@@ -78,7 +78,7 @@ def test_wheel_carries_what_it_needs(distributions: tuple[Path, Path]) -> None:
         assert {f"memory_guild/migrations/{app}/{name}" for name in known_migrations(app)} <= names
     for folder in ("memory_guild", "migrations"):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in {".py", ".sql"}:
+            if path.suffix in {".py", ".sql", ".txt"}:
                 inside = path.relative_to(ROOT).as_posix()
                 assert (inside if folder == "memory_guild" else f"memory_guild/{inside}") in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"memory_guild"}

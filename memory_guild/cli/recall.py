@@ -11,7 +11,6 @@ from rich.table import Table
 from memory_guild.cli.console import output
 from memory_guild.database.connecting import connect
 from memory_guild.search.recalling import RecalledMemories, recall
-from memory_guild.tenancy import tenant_scope
 
 
 def run(
@@ -21,13 +20,14 @@ def run(
 ) -> None:
     """Show the memories of a tenant that answer a question best, with the parts of their scores."""
     results = asyncio.run(_recall(query, tenant, limit))
-    table = Table("score", "words", "flags", "agent", "memory", "because of")
+    table = Table("score", "words", "vector", "flags", "agent", "memory", "because of")
     for result in results:
         lent = sorted({word for words in result.neighbor_words.values() for word in words})
         reasons = [*result.own_words, *([f"(neighbors: {' '.join(lent)})"] if lent else [])]
         table.add_row(
             f"{result.score:.2f}",
             f"{result.lexical:.2f}",
+            f"{result.vector:.2f}",
             " ".join(f"{name} {value:+.1f}" for name, value in result.flags.items()),
             result.agent_id,
             result.content_text,
@@ -37,5 +37,5 @@ def run(
 
 
 async def _recall(query: str, tenant: str, limit: int) -> RecalledMemories:
-    async with connect(), tenant_scope(tenant):
-        return await recall(query, limit=limit)
+    async with connect():
+        return await recall(query, tenant_id=tenant, limit=limit)

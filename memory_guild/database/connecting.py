@@ -11,7 +11,9 @@ from memory_guild.database.engine import GuildClient
 from memory_guild.database.isolation import check_isolation
 from memory_guild.database.migrations import check_migrations
 from memory_guild.database.tortoise import GuestContext, tortoise_context
+from memory_guild.errors import InvalidInputError
 from memory_guild.settings import DatabaseUrl, Settings
+from memory_guild.types import Embedder
 
 
 def settings_for(database_url: str | None = None, *, schema: str | None = None) -> Settings:
@@ -52,6 +54,7 @@ async def connect(
     database_url: str | None = None,
     *,
     schema: str | None = None,
+    embedder: Embedder | str | None = None,
     check_schema: bool = True,
     as_owner: bool = False,
 ) -> AsyncIterator[MemoryDatabase]:
@@ -67,6 +70,9 @@ async def connect(
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
+        embedder: What turns texts into vectors for ``recall`` and ``embed_pending``: a name, as in
+            ``MEMORY_GUILD_EMBEDDER``, or an object of your own that has the members of
+            :class:`memory_guild.types.Embedder`; by default ``MEMORY_GUILD_EMBEDDER``.
         check_schema: Whether to refuse a database whose migrations are not the code's, or that isolates no tenants.
         as_owner: Whether to connect to the embedded server as the owner of the tables, a superuser, instead of the
             agents' login. It changes nothing where a database is configured.
@@ -75,7 +81,8 @@ async def connect(
         The database.
 
     Raises:
-        SettingsError: The environment or the URL cannot be used.
+        SettingsError: The environment or the URL cannot be used, or there is no embedder of this name.
+        InvalidInputError: The embedder lacks a member.
         ConnectionFailedError: The server cannot be used.
         EmbeddedServerError: The embedded server cannot be started.
         MigrationsPendingError: The database needs ``memory-guild upgrade``.
@@ -84,7 +91,13 @@ async def connect(
         IsolationError: This login's scopes would not isolate tenants; the error lists why.
     """
     login = "owner" if as_owner else "agents"
-    pool = GuildClient(_NAME, settings_for(database_url, schema=schema), embedded_login=login)
+    settings = settings_for(database_url, schema=schema)
+    if isinstance(embedder, str):
+        settings = replace(settings, embedder=embedder)
+    elif embedder is not None and not isinstance(embedder, Embedder):
+        raise InvalidInputError("embedder", f"must be an embedder or its name, not {type(embedder).__name__}")
+    pool = GuildClient(_NAME, settings, embedded_login=login)
+    pool.embedder = None if isinstance(embedder, str) else embedder
     pool.context = GuestContext(_NAME, ENGINE, pool)
     try:
         with tortoise_context(pool.context), chosen(pool):

@@ -50,6 +50,7 @@ from memory_guild.errors import (
     UnsupportedEncodingError,
 )
 from memory_guild.settings import DatabaseUrl, Settings
+from memory_guild.types import Embedder
 
 
 class ScopelessExecutor(GuildExecutor):
@@ -83,6 +84,7 @@ class GuildClient(TranslatingClient):
         self.is_closed = False
         self._embedded_login = embedded_login
         self.seal = Seal(is_sealed=False, key=settings.seal_key)
+        self.embedder: Embedder | None = None  # the one that the settings name, once it is needed, or the caller's own
         self._agents: GuildClient | None = None
         self._maintenance: GuildClient | None = None
 

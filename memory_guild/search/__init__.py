@@ -1,1 +1,1 @@
-"""Recall: memories come back by what they and their neighbors say."""
+"""Search: memories come back by their words, their neighbors' words and their meaning."""

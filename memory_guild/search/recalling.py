@@ -7,21 +7,27 @@ from collections.abc import Mapping
 from typing import NamedTuple, Unpack
 from uuid import UUID
 
-from memory_guild.database.sqlstate import UNDEFINED_FUNCTION, UNDEFINED_TABLE
 from memory_guild.database.statements import Statement
-from memory_guild.errors import InvalidInputError, SearchNotInstalledError
+from memory_guild.errors import InvalidInputError, TenantMismatchError
 from memory_guild.memories.arguments import check_whole_number, current_tenant
-from memory_guild.memories.conditions import Conditions, condition_arguments, narrows
+from memory_guild.memories.conditions import ConditionArguments, Conditions, condition_arguments, narrows
 from memory_guild.memories.results import MemoryResult, Results
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import memories_from
-from memory_guild.values.checks import check_text, plain
+from memory_guild.search.embedding import (
+    QuestionVector,
+    embed_question,
+    embedder_of_database,
+    is_in_scope,
+    refuse_other_dimensions,
+)
+from memory_guild.search.embeddings import NOT_INSTALLED, check_model
+from memory_guild.search.vectors import Numbers, check_vector
+from memory_guild.tenancy import tenant_scope
+from memory_guild.values.checks import check_name, check_text, plain
 
-_NOT_INSTALLED = {
-    UNDEFINED_TABLE: lambda _: SearchNotInstalledError(),
-    UNDEFINED_FUNCTION: lambda _: SearchNotInstalledError(),
-}
-_RECALL = Statement("search/recall_memories", planned_for_values=True, explanations=_NOT_INSTALLED)
+_BY_WORDS = Statement("search/recall_memories", planned_for_values=True, explanations=NOT_INSTALLED)
+_BY_VECTORS_TOO = Statement("search/recall_memories_and_vectors", planned_for_values=True, explanations=NOT_INSTALLED)
 
 MOST_QUESTION_BYTES = 100_000
 """The longest question, in bytes of UTF-8."""
@@ -39,6 +45,7 @@ class Recalled(
             ("memory", MemoryRecord),
             ("score", float),
             ("lexical", float),
+            ("vector", float),
             ("flags", Mapping[str, float]),
             ("own_words", tuple[str, ...]),
             ("neighbor_words", Mapping[UUID, tuple[str, ...]]),
@@ -50,7 +57,10 @@ class Recalled(
     Attributes:
         memory: The memory.
         score: How well it answers, beside the other results of the same call; larger is better.
-        lexical: The part of the words: 1 for the memory whose words, its own and its neighbors', answer best.
+        lexical: The part of the words: 1 for the memory whose words, its own and its neighbors', answer best, and 0.7
+            where vectors are compared, too.
+        vector: The part of the vectors: 0.3 for the memory whose vector is most like the question's, 0 for the
+            hundredth and all others. 0 where no vectors are compared.
         flags: The other parts that are not 0: ``agent`` (the question names the memory's agent), ``question`` (the
             memory is itself a short question), ``beginning`` (it follows no other memory), ``time`` (the question asks
             when, and the memory names a time).
@@ -65,53 +75,109 @@ class RecalledMemories(Results[Recalled]):
     """What :func:`recall` found, best first."""
 
 
-async def recall(query: str, *, limit: int = 10, **conditions: Unpack[Conditions]) -> RecalledMemories:
+async def recall(
+    query: str,
+    *,
+    vector: Numbers | None = None,
+    model: str | None = None,
+    tenant_id: str | None = None,
+    limit: int = 10,
+    **conditions: Unpack[Conditions],
+) -> RecalledMemories:
     """Recall the memories that answer a question best.
 
     Memories are compared by their words and by those of their neighbors: what they follow, what follows them, and what
-    they reference. So an answer such as "Yes, on Tuesday" is found by the words of the question before it. It needs no
-    embedding model. What was stored and committed is found at once.
+    they reference. So an answer such as "Yes, on Tuesday" is found by the words of the question before it. What was
+    stored and committed is found at once.
+
+    If the database has an embedder, or you give the question's vector, memories that have a vector by that model are
+    compared by it, too. Inside a scope the embedder must be one that works on this machine.
 
     Args:
         query: The question, or any words. It is read as English, as the memories are.
+        vector: The question's vector, if you computed it; by default the database's embedder makes it.
+        model: The name of the model that made ``vector``; by default that of the database's embedder.
+        tenant_id: The tenant, for a call outside scopes: the question is embedded first, and then searched in a short
+            scope of its own.
         limit: The most memories to return, 1 to 10,000.
         **conditions: Which memories may be returned, see :class:`memory_guild.memories.conditions.Conditions`.
             Forgotten memories are never returned.
 
     Returns:
-        The results, best first; memories that share no word with the question are left out.
+        The results, best first. Memories that share no word with the question, and whose vectors are not among the
+        most alike, are left out.
 
     Raises:
-        InvalidInputError: The question is empty, too long or not text, or a condition is invalid.
+        InvalidInputError: The question is empty, too long or not text, the vector cannot be used, or a condition is
+            invalid.
+        ScopeError: The embedder is called over the network, and a scope is open.
+        EmbedderError: The embedder made no vector.
+        TenantNotSetError: There is no scope, and no ``tenant_id``.
+        TenantMismatchError: The scope is another tenant's.
         SearchNotInstalledError: The database has no search tables.
     """
-    query = plain(check_text("query", query))
-    if not query.strip():
-        raise InvalidInputError("query", "must not be empty")
-    if len(query.encode()) > MOST_QUESTION_BYTES:
-        raise InvalidInputError("query", f"must be at most {MOST_QUESTION_BYTES:,} bytes of UTF-8")
+    query = _check_question(query)
     check_whole_number("limit", limit)
-    arguments = condition_arguments(current_tenant(), conditions)
+    tenant = None if tenant_id is None else check_name("tenant_id", tenant_id)
+    is_outside = tenant is not None and not is_in_scope()
+    searched = tenant if tenant is not None and is_outside else current_tenant()
+    if tenant not in (None, searched):
+        raise TenantMismatchError("the scope is another tenant's; leave tenant_id out, or recall outside the scope")
+    arguments = condition_arguments(searched, conditions)
     if arguments.include_forgotten:
         raise InvalidInputError("include_forgotten", "is not for recall: forgotten memories have no words")
-    rows = await _RECALL.fetch(
-        *arguments,
-        query,
-        narrows(conditions),
-        limit,
-        _ASKS_FOR_TIME.search(query) is not None,
-    )
+    question = _given(vector, model) or await embed_question(query)
+    if not is_outside:
+        return await _recall(query, question, limit, arguments, narrows(conditions))
+    async with tenant_scope(searched):
+        return await _recall(query, question, limit, arguments, narrows(conditions))
+
+
+async def _recall(
+    query: str, question: QuestionVector | None, limit: int, arguments: ConditionArguments, is_narrowed: bool
+) -> RecalledMemories:
+    asked = (*arguments, query, is_narrowed, limit, _ASKS_FOR_TIME.search(query) is not None)
+    if question is None:
+        rows = await _BY_WORDS.fetch(*asked)
+    else:
+        rows = await _BY_VECTORS_TOO.fetch(*asked, question.model, *question.vector)
+        if not any(row["vector"] for row in rows):
+            await refuse_other_dimensions(arguments.tenant_id, question)
     return RecalledMemories(
         Recalled(
             memory,
             row["score"],
             row["lexical"],
+            row.get("vector", 0.0),
             {name: float(row[name]) for name in ("agent", "question", "beginning", "time") if row[name]},
             tuple(row["own_words"]),
             _by_neighbor(row["neighbors"], row["neighbor_words"]),
         )
         for row, memory in zip(rows, memories_from(rows), strict=True)
     )
+
+
+def _check_question(query: str) -> str:
+    query = plain(check_text("query", query))
+    if not query.strip():
+        raise InvalidInputError("query", "must not be empty")
+    if len(query.encode()) > MOST_QUESTION_BYTES:
+        raise InvalidInputError("query", f"must be at most {MOST_QUESTION_BYTES:,} bytes of UTF-8")
+    return query
+
+
+def _given(vector: Numbers | None, model: str | None) -> QuestionVector | None:
+    """The vector that the caller gives; None without one."""
+    if vector is None:
+        if model is not None:
+            raise InvalidInputError("model", "names the model of a vector; give vector= too, or leave both out")
+        return None
+    if model is None:
+        embedder = embedder_of_database()
+        if embedder is None:
+            raise InvalidInputError("model", "is required: the name of the model that made the vector")
+        model = embedder.model
+    return QuestionVector(check_model(model), check_vector("vector", vector))
 
 
 def _by_neighbor(neighbors: list[UUID], words: list[str]) -> dict[UUID, tuple[str, ...]]:

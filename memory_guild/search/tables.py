@@ -25,6 +25,22 @@ class MemoryWords(Model):
         table = "memory_words"
 
 
+class MemoryVector(Model):
+    """The vector that an embedding model made of one memory's text."""
+
+    memory_id = fields.UUIDField(primary_key=True)
+    tenant_id = fields.CharField(max_length=255)
+    embedding_model = fields.CharField(max_length=100)
+    content_hash = fields.CharField(max_length=64)
+    is_current = fields.BooleanField()
+    embedding = fields.TextField()
+
+    class Meta:
+        """The table."""
+
+        table = "memory_vectors"
+
+
 class WordCount(Model):
     """In how many memories of a tenant a word is."""
 

@@ -7,7 +7,8 @@ WITH role AS (
                  ('memory_embeddings', true),
                  ('memory_relationships', true),
                  ('memory_words', false),
-                 ('memory_word_counts', false)) AS wanted (name, is_required)
+                 ('memory_word_counts', false),
+                 ('memory_vectors', false)) AS wanted (name, is_required)
     LEFT JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
     WHERE c.oid IS NOT NULL OR wanted.is_required
 ), guard AS (
@@ -16,8 +17,9 @@ WITH role AS (
                  ('memory_relationships', 'memory_guild_edge_guard_insert'),
                  ('memory_relationships', 'memory_guild_edge_guard_update'),
                  ('memory_embeddings', 'memory_guild_embedding_guard_insert'),
-                 ('memory_embeddings', 'memory_guild_embedding_guard_update')) AS wanted (table_name, trigger_name)
-    LEFT JOIN tenant_table AS t ON t.name = wanted.table_name
+                 ('memory_embeddings', 'memory_guild_embedding_guard_update'),
+                 ('memory_vectors', 'memory_guild_vector_guard')) AS wanted (table_name, trigger_name)
+    INNER JOIN tenant_table AS t ON t.name = wanted.table_name
     LEFT JOIN pg_trigger AS g ON g.tgrelid = t.oid AND g.tgname = wanted.trigger_name AND g.tgenabled IN ('O', 'A')
     WHERE g.oid IS NULL
 )

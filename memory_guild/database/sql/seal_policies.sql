@@ -5,11 +5,16 @@ WITH CHECK (tenant_id = (SELECT memory_guild_tenant()) OR memory_guild_refuse_te
 
 -- The tables of the search, where it is installed, have a policy that asks for the tenant themselves.
 DO $search$
+DECLARE
+    of_search REGCLASS;
 BEGIN
-    IF to_regclass(quote_ident(current_schema()) || '.memory_words') IS NOT NULL THEN
-        ALTER POLICY tenant_isolation ON memory_words
-            USING (tenant_id = (SELECT memory_guild_tenant())) WITH CHECK (tenant_id = (SELECT memory_guild_tenant()));
-        ALTER POLICY tenant_isolation ON memory_word_counts
-            USING (tenant_id = (SELECT memory_guild_tenant())) WITH CHECK (tenant_id = (SELECT memory_guild_tenant()));
-    END IF;
+    FOR of_search IN
+        SELECT to_regclass(quote_ident(current_schema()) || '.' || name)
+        FROM unnest('{memory_words, memory_word_counts, memory_vectors}'::TEXT[]) AS name
+    LOOP
+        IF of_search IS NOT NULL THEN
+            EXECUTE 'ALTER POLICY tenant_isolation ON ' || of_search || '
+                USING (tenant_id = (SELECT memory_guild_tenant())) WITH CHECK (tenant_id = (SELECT memory_guild_tenant()))';
+        END IF;
+    END LOOP;
 END $search$;

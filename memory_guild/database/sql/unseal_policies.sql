@@ -4,13 +4,17 @@ USING (tenant_id = nullif(current_setting('memory_guild.tenant_id', true), ''))
 WITH CHECK (tenant_id = nullif(current_setting('memory_guild.tenant_id', true), '') OR memory_guild_refuse_tenant());
 
 DO $search$
+DECLARE
+    of_search REGCLASS;
 BEGIN
-    IF to_regclass(quote_ident(current_schema()) || '.memory_words') IS NOT NULL THEN
-        ALTER POLICY tenant_isolation ON memory_words
-            USING (tenant_id = nullif(current_setting('memory_guild.tenant_id', true), ''))
-            WITH CHECK (tenant_id = nullif(current_setting('memory_guild.tenant_id', true), ''));
-        ALTER POLICY tenant_isolation ON memory_word_counts
-            USING (tenant_id = nullif(current_setting('memory_guild.tenant_id', true), ''))
-            WITH CHECK (tenant_id = nullif(current_setting('memory_guild.tenant_id', true), ''));
-    END IF;
+    FOR of_search IN
+        SELECT to_regclass(quote_ident(current_schema()) || '.' || name)
+        FROM unnest('{memory_words, memory_word_counts, memory_vectors}'::TEXT[]) AS name
+    LOOP
+        IF of_search IS NOT NULL THEN
+            EXECUTE 'ALTER POLICY tenant_isolation ON ' || of_search || '
+                USING (tenant_id = nullif(current_setting(''memory_guild.tenant_id'', true), ''''))
+                WITH CHECK (tenant_id = nullif(current_setting(''memory_guild.tenant_id'', true), ''''))';
+        END IF;
+    END LOOP;
 END $search$;

@@ -10,7 +10,8 @@ SELECT EXISTS (
         ('data_sources', false),
         ('memory_access_policies', false),
         ('memory_words', true),
-        ('memory_word_counts', true)
+        ('memory_word_counts', true),
+        ('memory_vectors', true)
     ) AS wanted (table_name, is_written)
     CROSS JOIN LATERAL (
         SELECT to_regrole(name) AS id, to_regclass(quote_ident(current_schema()) || '.' || table_name) AS table_id

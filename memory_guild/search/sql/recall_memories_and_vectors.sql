@@ -1,0 +1,98 @@
+-- As recall_memories.sql, and the vectors count: $15 is the question's, made by the model $14, and has $16 dimensions.
+-- lexical is at most 0.7, for the memory whose words answer best, and vector at most 0.3, for the memory whose vector
+-- is most like the question's; it is 0 for the hundredth. Where there are no vectors, lexical is at most 1.
+WITH question AS MATERIALIZED (
+    SELECT lexemes, memory_guild_question($1::varchar, lexemes) AS words, memory_guild_vector($15::text) AS embedding
+    FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
+),
+
+worded AS MATERIALIZED (
+    SELECT
+        memory_id, is_question, names_time, starts,
+        memory_guild_closeness(words, (SELECT question.words FROM question)) AS closeness
+    FROM memory_words
+    WHERE
+        tenant_id = $1
+        AND NOT is_forgotten
+        AND (NOT $11::boolean OR EXISTS (
+            SELECT FROM include.memories.matching_memories AS matching WHERE matching.memory_id = memory_words.memory_id
+        ))
+    ORDER BY closeness DESC, memory_id
+    LIMIT greatest(200, 4 * $12::int)
+),
+
+alike AS MATERIALIZED (
+    SELECT
+        memory_id,
+        memory_guild_likeness(embedding, (SELECT question.embedding FROM question)) AS likeness
+    FROM memory_vectors
+    WHERE
+        tenant_id = $1 AND embedding_model = $14::varchar AND is_current
+        AND memory_guild_dimensions(embedding) = $16::int
+        AND (NOT $11 OR EXISTS (
+            SELECT FROM include.memories.matching_memories AS matching
+            WHERE matching.memory_id = memory_vectors.memory_id
+        ))
+    ORDER BY likeness DESC, memory_id
+    LIMIT greatest(100, $12)
+),
+
+scale AS MATERIALIZED (
+    SELECT min(likeness) AS lowest, max(likeness) AS highest
+    FROM (SELECT likeness FROM alike ORDER BY likeness DESC LIMIT 100) AS hundred
+),
+
+candidates AS MATERIALIZED (
+    SELECT memory_id, is_question, names_time, starts, closeness, likeness
+    FROM worded LEFT JOIN alike USING (memory_id)
+    WHERE closeness > 0
+    UNION ALL
+    -- What is found by its vector alone.
+    SELECT
+        memory_id, is_question, names_time, starts,
+        memory_guild_closeness(words, (SELECT question.words FROM question)),
+        likeness
+    FROM alike INNER JOIN memory_words USING (memory_id)
+    WHERE
+        tenant_id = $1
+        AND NOT is_forgotten
+        AND NOT EXISTS (SELECT FROM worded WHERE worded.memory_id = alike.memory_id AND worded.closeness > 0)
+),
+
+scored AS (
+    SELECT
+        memory_id,
+        CASE WHEN lowest IS NULL THEN 1 ELSE 0.7 END
+            * COALESCE(closeness / nullif(max(closeness) OVER (), 0), 0) AS lexical,
+        CASE
+            WHEN likeness IS NULL OR likeness < lowest THEN 0
+            WHEN lowest = highest THEN 0.3
+            ELSE 0.3 * (likeness - lowest) / (highest - lowest)
+        END AS vector,
+        CASE
+            WHEN $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y') THEN 0.1 ELSE 0
+        END AS agent,
+        CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
+        CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
+        CASE WHEN names_time AND $13::boolean THEN 0.1 ELSE 0 END AS time
+    FROM candidates INNER JOIN memory_records USING (memory_id)
+    CROSS JOIN scale
+),
+
+best AS MATERIALIZED (
+    SELECT *, lexical + vector + agent + question + beginning + time AS score
+    FROM scored
+    ORDER BY score DESC, memory_id
+    LIMIT $12
+)
+
+SELECT
+    best.score, best.lexical, best.vector, best.agent, best.question, best.beginning, best.time,
+    COALESCE(reasons.own, '{}') AS own_words,
+    COALESCE(reasons.others, '{}') AS neighbor_words,
+    COALESCE(reasons.neighbors, '{}') AS neighbors,
+    memory.*
+FROM best
+INNER JOIN (SELECT * FROM include.memories.memories AS memory_records) AS memory USING (memory_id)
+LEFT JOIN (SELECT * FROM include.reasons AS reasons) AS reasons ON reasons.receiver = best.memory_id
+ORDER BY best.score DESC, best.memory_id;
