@@ -17,12 +17,13 @@ from memory_guild.memories.reading import count, find, find_all, get, get_many
 from memory_guild.memories.relations import fetch_relations
 from memory_guild.memories.storing import remember, remember_many
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
+from memory_guild.protocols import Embedder, VectorIndex
 from memory_guild.schema import upgrade
 from memory_guild.search import embeddings
 from memory_guild.search.embedding import embed_pending
 from memory_guild.search.recalling import recall
 from memory_guild.tenancy import admin_scope, tenant_scope
-from memory_guild.types import DataSourceType, Direction, Embedder, RelationshipType, SourceType, StoreOutcome
+from memory_guild.types import DataSourceType, Direction, RelationshipType, SourceType, StoreOutcome
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ __all__ = [
     "RelationshipType",
     "SourceType",
     "StoreOutcome",
+    "VectorIndex",
     "__version__",
     "admin_scope",
     "as_of",

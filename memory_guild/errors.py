@@ -403,6 +403,26 @@ class EmbedderUnavailableError(EmbedderError):
     retryable = True
 
 
+class VectorIndexError(MemoryGuildError):
+    """A vector index outside PostgreSQL failed. No memory is lost: PostgreSQL has all vectors.
+
+    Attributes:
+        index: The index, such as ``qdrant:http://localhost:6333``.
+        reason: What is wrong.
+        is_in_doubt: Whether the call may have been carried out, or may still be, as after a time-out. False where it
+            certainly was not, as when the connection was refused.
+    """
+
+    http_status = 503
+    retryable = True
+
+    def __init__(self, index: str, reason: str, *, is_in_doubt: bool = True) -> None:
+        super().__init__(f"{index}: {reason}")
+        self.index = index
+        self.reason = reason
+        self.is_in_doubt = is_in_doubt
+
+
 class ConnectionFailedError(MemoryGuildError, DBConnectionError):
     """Connecting failed. The message has host, port, user and database, but never a password."""
 

@@ -1,10 +1,9 @@
-"""Enums and limits: the choices and lengths of the specification; and what an embedder is, whoever wrote it."""
+"""Enums and limits: the choices and lengths of the specification."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Literal, Protocol, Self, TypeAlias, get_args, runtime_checkable
+from typing import Literal, Self, TypeAlias, get_args
 
 NAME_MAX_LENGTH = 255
 """The most characters in an ``agent_id``, ``tenant_id``, ``vector_id``, ``source_name`` or ``policy_name``."""
@@ -89,42 +88,3 @@ class Direction(StrEnum):
     OUTGOING = "outgoing"
     INCOMING = "incoming"
     BOTH = "both"
-
-
-@runtime_checkable
-class Embedder(Protocol):
-    """Turns texts into vectors of length 1: the closer their directions, the more alike the meanings.
-
-    It serves any number of tasks, threads and event loops at once. No text may make it fail, also not an empty one.
-    """
-
-    @property
-    def model(self) -> str:
-        """The name that its vectors are kept under, at most 100 characters. Another model needs another name."""
-        ...
-
-    @property
-    def dimensions(self) -> int:
-        """How many numbers each vector has."""
-        ...
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it embeds without a call over the network, so that it may be used while a transaction is open."""
-        ...
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """The vectors of texts that are to be found, in their order. It makes batches by itself.
-
-        Raises:
-            EmbedderError: The vectors cannot be computed; there is none of them then.
-        """
-        ...
-
-    async def embed_query(self, text: str) -> list[float]:
-        """The vector of a text that is searched for.
-
-        Raises:
-            EmbedderError: It cannot be computed.
-        """
-        ...

@@ -12,8 +12,8 @@ from memory_guild.database.isolation import check_isolation
 from memory_guild.database.migrations import check_migrations
 from memory_guild.database.tortoise import GuestContext, tortoise_context
 from memory_guild.errors import InvalidInputError
+from memory_guild.protocols import Embedder
 from memory_guild.settings import DatabaseUrl, Settings
-from memory_guild.types import Embedder
 
 
 def settings_for(database_url: str | None = None, *, schema: str | None = None) -> Settings:
@@ -72,7 +72,7 @@ async def connect(
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
         embedder: What turns texts into vectors for ``recall`` and ``embed_pending``: a name, as in
             ``MEMORY_GUILD_EMBEDDER``, or an object of your own that has the members of
-            :class:`memory_guild.types.Embedder`; by default ``MEMORY_GUILD_EMBEDDER``.
+            :class:`memory_guild.protocols.Embedder`; by default ``MEMORY_GUILD_EMBEDDER``.
         check_schema: Whether to refuse a database whose migrations are not the code's, or that isolates no tenants.
         as_owner: Whether to connect to the embedded server as the owner of the tables, a superuser, instead of the
             agents' login. It changes nothing where a database is configured.

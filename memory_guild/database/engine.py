@@ -49,8 +49,8 @@ from memory_guild.errors import (
     TenantNotSetError,
     UnsupportedEncodingError,
 )
+from memory_guild.protocols import Embedder
 from memory_guild.settings import DatabaseUrl, Settings
-from memory_guild.types import Embedder
 
 
 class ScopelessExecutor(GuildExecutor):

@@ -12,12 +12,12 @@ from memory_guild.database.statements import Statement
 from memory_guild.errors import EmbedderError, InvalidInputError, ScopeError
 from memory_guild.memories.arguments import check_whole_number
 from memory_guild.models import MemoryRecord
+from memory_guild.protocols import Embedder
 from memory_guild.rows import memories_from
 from memory_guild.search.embedders import embedder_of, text_to_embed
 from memory_guild.search.embeddings import NOT_INSTALLED, Embedded, check_model, require_dimensions, store
-from memory_guild.search.vectors import Vector, check_vector
+from memory_guild.search.vectors.numbers import Vector, check_vector
 from memory_guild.tenancy import tenant_scope
-from memory_guild.types import Embedder
 from memory_guild.values.checks import check_name
 
 _TO_EMBED = Statement("search/memories_to_embed", planned_for_values=True, explanations=NOT_INSTALLED)

@@ -25,7 +25,7 @@ from memory_guild.memories.arguments import (
 from memory_guild.memories.results import Memories
 from memory_guild.models import MemoryEmbedding
 from memory_guild.rows import memories_from
-from memory_guild.search.vectors import Numbers, Vector, check_vector
+from memory_guild.search.vectors.numbers import Numbers, Vector, check_vector
 from memory_guild.tenancy import retried
 from memory_guild.values.checks import plain
 

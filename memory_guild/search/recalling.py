@@ -22,7 +22,7 @@ from memory_guild.search.embedding import (
     refuse_other_dimensions,
 )
 from memory_guild.search.embeddings import NOT_INSTALLED, check_model
-from memory_guild.search.vectors import Numbers, check_vector
+from memory_guild.search.vectors.numbers import Numbers, check_vector
 from memory_guild.tenancy import tenant_scope
 from memory_guild.values.checks import check_name, check_text, plain
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from memory_guild.protocols import Embedder
 from memory_guild.search.embedders.minilm import MiniLMEmbedder
 from memory_guild.search.embedders.openai import OpenAIEmbedder
 from memory_guild.search.embedders.sentence_transformers import SentenceTransformersEmbedder
 from memory_guild.search.embedders.static import StaticEmbedder
 from memory_guild.search.embedders.texts import text_to_embed
 from memory_guild.settings import checked_embedder
-from memory_guild.types import Embedder
 
 __all__ = ["Embedder", "embedder_of", "text_to_embed"]
 

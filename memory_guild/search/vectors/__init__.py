@@ -1,0 +1,1 @@
+"""Vectors, and the stores that mirror those of PostgreSQL."""
