@@ -55,6 +55,7 @@ ONCE_IS_ENOUGH = (
 
 NEED_ALL_EXTRAS = (
     "test_benchmarks.py",
+    "test_embed.py",
     "test_minilm.py",
     "test_openai.py",
     "test_servers.py",

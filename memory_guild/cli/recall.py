@@ -17,9 +17,12 @@ def run(
     query: Annotated[str, typer.Argument(help="A question, or any words.", show_default=False)],
     tenant: Annotated[str, typer.Option(help="The tenant whose memories to search.", show_default=False)],
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many memories to show.")] = 10,
+    embedder: Annotated[
+        str | None, typer.Option(help="The embedder; by default MEMORY_GUILD_EMBEDDER.", show_default=False)
+    ] = None,
 ) -> None:
     """Show the memories of a tenant that answer a question best, with the parts of their scores."""
-    results = asyncio.run(_recall(query, tenant, limit))
+    results = asyncio.run(_recall(query, tenant, limit, embedder))
     table = Table("score", "words", "vector", "flags", "agent", "memory", "because of")
     for result in results:
         lent = sorted({word for words in result.neighbor_words.values() for word in words})
@@ -36,6 +39,6 @@ def run(
     output.print(table if results else "no memory has a word of it")
 
 
-async def _recall(query: str, tenant: str, limit: int) -> RecalledMemories:
-    async with connect():
+async def _recall(query: str, tenant: str, limit: int, embedder: str | None) -> RecalledMemories:
+    async with connect(embedder=embedder):
         return await recall(query, tenant_id=tenant, limit=limit)
