@@ -115,6 +115,30 @@ def test_the_documented_example_on_a_named_server(folder: Path, developers_datab
     assert texts(developers_database) == ["the developer's own"]
 
 
+RECALLS = """
+import memory_guild as guild
+import notes
+
+async def test_a_note_is_recalled():
+    await notes.keep("ada", "The door is blue.")
+    async with guild.tenant_scope("ada"):
+        assert [note.content_text for note in await guild.recall("Which door?")] == ["The door is blue."]
+"""
+
+
+@pytest.mark.long
+def test_agents_recall_in_tests_with_the_documented_fixture(folder: Path) -> None:
+    (fixture,) = re.findall(
+        r'^```python title="conftest.py, where.*?\n(.*?)^```$', PAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    files = documented_files()
+    files["conftest.py"] += f"\n\n{fixture}"
+
+    code, output = run(folder, {**files, "test_recalls.py": RECALLS})
+
+    assert (code, "4 passed" in output) == (0, True), output
+
+
 FORGETFUL = """
 import asyncio, subprocess, sys
 import pytest
