@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal, Self, TypeAlias, get_args
 
+WORDS_MAX_BYTES = 100_000
+"""The longest question, or text to search for, in bytes of UTF-8."""
+
 NAME_MAX_LENGTH = 255
 """The most characters in an ``agent_id``, ``tenant_id``, ``vector_id``, ``source_name`` or ``policy_name``."""
 

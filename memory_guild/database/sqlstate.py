@@ -39,6 +39,7 @@ from memory_guild.errors import (
     ScopeAbortedError,
     ScopeIdleError,
     SealError,
+    SearchNotInstalledError,
     SelfReferenceError,
     ServerUnreachableError,
     StatementCanceledError,
@@ -130,6 +131,12 @@ UNDEFINED_TABLE = "42P01"
 
 Explanations: TypeAlias = Mapping[str, Callable[[asyncpg.PostgresError], MemoryGuildError]]
 """What an error means to those who know more than its SQLSTATE says, by SQLSTATE."""
+
+SEARCH_NOT_INSTALLED: Explanations = {
+    UNDEFINED_FUNCTION: lambda _: SearchNotInstalledError(),
+    UNDEFINED_TABLE: lambda _: SearchNotInstalledError(),
+}
+"""What it means to a statement of the search that there is no such function or table."""
 
 
 class explained_errors:  # noqa: N801  # used like a function: `with explained_errors(…):`

@@ -16,7 +16,7 @@ _INCLUDE = "FROM include."
 
 
 @cache
-def statement(name: str) -> str:
+def statement(name: str, replaced: str | None = None, replacement: str | None = None) -> str:
     """The text of a statement; that of ``graph/traverse_memories`` is in ``graph/sql/traverse_memories.sql``.
 
     A statement names the columns of its rows: ``SELECT *`` of a table would return another type once a later version
@@ -24,6 +24,11 @@ def statement(name: str) -> str:
 
     ``FROM include.NAME AS alias`` selects from another statement of the package: its text is put there as a subquery.
     ``FROM include.PACKAGE.NAME AS alias`` selects from one of another package.
+
+    Args:
+        name: Its package and its file.
+        replaced: A statement that is not to be included.
+        replacement: What is included in its place; it may include it.
     """
     package, _, file = name.partition("/")
     text = files("memory_guild").joinpath(package, "sql", f"{file}.sql").read_text(encoding="utf-8")
@@ -31,7 +36,10 @@ def statement(name: str) -> str:
     for include in includes:
         included, _, after = include.partition(" ")
         home, _, included_file = included.rpartition(".")
-        subquery = statement(f"{home or package}/{included_file}").rstrip().removesuffix(";")
+        wanted = f"{home or package}/{included_file}"
+        is_replaced = replacement is not None and wanted == replaced
+        chosen = statement(replacement) if is_replaced else statement(wanted, replaced, replacement)
+        subquery = chosen.rstrip().removesuffix(";")
         before += f"FROM (\n{subquery}\n) {after}"
     return before
 
@@ -57,6 +65,7 @@ class Statement:
             that finds its rows by key has one plan for all tenants, and planning it anew would cost as much as running.
         along_an_index: True where there is an index that has the whole order of the list.
         explanations: Errors that say more than the usual ones, by SQLSTATE.
+        replacing: A statement that it would include, and the one that it includes instead, see :func:`statement`.
     """
 
     def __init__(
@@ -66,16 +75,18 @@ class Statement:
         planned_for_values: bool = False,
         along_an_index: bool = False,
         explanations: Explanations | None = None,
+        replacing: tuple[str, str] | None = None,
     ) -> None:
         self._name = name
         self._planned_for_values = planned_for_values
         self._along_an_index = along_an_index
         self._explanations = explanations
+        self._replacing = replacing or (None, None)
 
     @property
     def text(self) -> str:
         """The SQL."""
-        return statement(self._name)
+        return statement(self._name, *self._replacing)
 
     async def fetch(self, *arguments: Any) -> list[asyncpg.Record]:
         """Run it in the current scope; the rows.
@@ -124,7 +135,7 @@ class Statement:
         cursor: Any = None
         rows: list[asyncpg.Record] = []
         while cursor is None or len(rows) == size:
-            with translated_errors():
+            with translated_errors(self._explanations):
                 async with transaction.driver() as driver:
                     cursor = cursor or await self._cursor(driver, arguments)
                     rows = await cursor.fetch(size)

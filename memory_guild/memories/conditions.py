@@ -1,6 +1,7 @@
 """Conditions on memories: which ones to find, count or forget.
 
-They become the arguments of ``sql/matching_memories.sql``, which every statement with conditions includes.
+They become the arguments of ``sql/matching_memories.sql``, which every statement with conditions includes. Where a text
+is asked for, ``sql/worded_memories.sql`` takes its place.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
+from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED, Explanations
+from memory_guild.database.statements import Statement
 from memory_guild.errors import InvalidInputError
 from memory_guild.memories.arguments import check_flag, column_values
 from memory_guild.models import MemoryRecord
 from memory_guild.types import SourceType
-from memory_guild.values.checks import check_aware, check_json_object, check_text, encode_json, plain
+from memory_guild.values.checks import check_aware, check_json_object, check_text, check_words, encode_json, plain
 
 _COMPARISONS = ("$gt", "$gte", "$lt", "$lte")
 _MEMBERSHIPS = ("$in", "$nin", "$contains_any", "$contains_all")
 _OPERATORS = ("$eq", "$in", "$exists", *_COMPARISONS, "$ne", "$nin", "$contains", "$contains_any", "$contains_all")
 _OPERATORS_ELSEWHERE = ("$and", "$or", "$not", "$nor", "$all", "$any", "$regex", "$like", "$ilike", "$size", "$type")
+
+_WORDS = "words"
 
 _LETTERS = re.compile("[^a-z]")
 _NAMES_OF_OPERATORS = frozenset(_LETTERS.sub("", name) for name in (*_OPERATORS, "neq", "ge", "le", "regex", "like"))
@@ -42,7 +47,12 @@ class Conditions(TypedDict, total=False):
             that has a value, ``$contains_any`` and ``$contains_all`` one that has any or all of several. A key with
             dots that the metadata does not have is a path: ``author.name`` is ``name`` in the object ``author``, and
             ``tags.0`` the first item of the list ``tags``.
-        include_forgotten: Whether forgotten memories match too; by default they do not.
+        text: Words that the memory's own text has, in any form: "doors" finds "door". ``"two words"`` in quotes must
+            stand together, ``or`` between words means one of them, and ``-word`` one that it has not. Very frequent
+            words, such as "the", do not count; a text of nothing else matches no memory. Needs the search
+            (``memory-guild upgrade --search``).
+        include_forgotten: Whether forgotten memories match too; by default they do not. Not together with ``text``,
+            because forgotten memories have no words.
     """
 
     agent_id: str | Collection[str] | None
@@ -50,6 +60,7 @@ class Conditions(TypedDict, total=False):
     created_from: datetime | None
     created_before: datetime | None
     metadata: Mapping[str, Any] | None
+    text: str | None
     include_forgotten: bool
 
 
@@ -62,8 +73,9 @@ class ConditionArguments(NamedTuple):
         source_types: The source types; None for any.
         created_from: The earliest ``created_at``, in UTC; None for no limit.
         created_before: The first ``created_at`` that is too late, in UTC; None for no limit.
-        metadata_keys: The keys or paths that the conditions on metadata are about; one can have several.
-        metadata_operators: The operator of each of these conditions.
+        metadata_keys: The keys or paths that the conditions on metadata are about; one can have several. The last one
+            may be about the memory's words instead.
+        metadata_operators: The operator of each of these conditions; ``words`` for the one on words.
         metadata_operands: What each of them compares with, as JSON text.
         include_forgotten: Whether forgotten memories match too.
     """
@@ -77,6 +89,35 @@ class ConditionArguments(NamedTuple):
     metadata_operators: tuple[str, ...]
     metadata_operands: tuple[str, ...]
     include_forgotten: bool
+
+    @property
+    def has_text(self) -> bool:
+        """Whether one condition is on the memory's words."""
+        return _WORDS in self.metadata_operators
+
+
+class MatchingStatement:
+    """A statement with conditions, planned for their values.
+
+    It has two versions: the one for a text names the search's tables, which a database may not have.
+
+    Args:
+        name: Its package and its file, see :func:`memory_guild.database.statements.statement`.
+        explanations: Errors that say more than the usual ones, by SQLSTATE.
+    """
+
+    def __init__(self, name: str, *, explanations: Explanations | None = None) -> None:
+        self._without_text = Statement(name, planned_for_values=True, explanations=explanations)
+        self._with_text = Statement(
+            name,
+            planned_for_values=True,
+            explanations=SEARCH_NOT_INSTALLED,
+            replacing=("memories/matching_memories", "memories/worded_memories"),
+        )
+
+    def for_conditions(self, conditions: ConditionArguments) -> Statement:
+        """The version that the conditions need."""
+        return self._with_text if conditions.has_text else self._without_text
 
 
 class _MetadataCondition(NamedTuple):
@@ -98,6 +139,11 @@ def condition_arguments(tenant_id: str, conditions: Conditions) -> ConditionArgu
     source_types = column_values(MemoryRecord, "source_type", conditions.get("source_type"))
     metadata = conditions.get("metadata")
     on_metadata = [] if metadata is None else list(_metadata_conditions(metadata))
+    include_forgotten = check_flag("include_forgotten", conditions.get("include_forgotten", False))
+    if (text := conditions.get("text")) is not None:
+        on_metadata.append(_MetadataCondition("", _WORDS, check_words("text", text)))
+        if include_forgotten:
+            raise InvalidInputError("text", "is not for include_forgotten: forgotten memories have no words")
     return ConditionArguments(
         tenant_id=tenant_id,
         agent_ids=None if agent_ids is None else tuple(map(plain, agent_ids)),
@@ -107,7 +153,7 @@ def condition_arguments(tenant_id: str, conditions: Conditions) -> ConditionArgu
         metadata_keys=tuple(condition.key for condition in on_metadata),
         metadata_operators=tuple(condition.operator for condition in on_metadata),
         metadata_operands=tuple(encode_json(condition.operand) for condition in on_metadata),
-        include_forgotten=check_flag("include_forgotten", conditions.get("include_forgotten", False)),
+        include_forgotten=include_forgotten,
     )
 
 

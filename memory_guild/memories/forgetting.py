@@ -18,13 +18,13 @@ from memory_guild.memories.arguments import (
     memory_ids_of,
     memory_of,
 )
-from memory_guild.memories.conditions import Conditions, condition_arguments, narrows
+from memory_guild.memories.conditions import Conditions, MatchingStatement, condition_arguments, narrows
 from memory_guild.values.checks import check_aware
 
 _LOCK = Statement("memories/lock_memories")
 _FORGET = Statement("memories/forget_memories")
 _RESTORE = Statement("memories/restore_memories")
-_FORGET_MATCHING = Statement("memories/forget_matching_memories", planned_for_values=True)
+_FORGET_MATCHING = MatchingStatement("memories/forget_matching_memories")
 _PURGEABLE = Statement("memories/purgeable_memories", planned_for_values=True)
 _PURGE = Statement("memories/purge_memories")
 _AGO = Statement("memories/moment_ago")
@@ -73,10 +73,12 @@ async def forget_where(**conditions: Unpack[Conditions]) -> int:
 
     Raises:
         InvalidInputError: A condition is invalid, or there is none; nothing was changed.
+        SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
     if not narrows(conditions):
         raise InvalidInputError("conditions", "are missing; without one, every memory of the tenant would be forgotten")
-    return len(await _FORGET_MATCHING.fetch(*condition_arguments(current_tenant(), conditions)))
+    arguments = condition_arguments(current_tenant(), conditions)
+    return len(await _FORGET_MATCHING.for_conditions(arguments).fetch(*arguments))
 
 
 async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> int:

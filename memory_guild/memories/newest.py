@@ -4,7 +4,7 @@ The specification has one index of ``created_at`` for all tenants. A walk along 
 memories of a tenant that stores often, and the most expensive one for a tenant that has not stored anything lately. So
 a walk covers a few hours first. If it finds too few memories, a second walk covers as much time as their number
 suggests; if that is not enough either, the tenant's rows are read and sorted. For a minute, the next call begins with
-what was enough. With the optional index none of this is needed.
+what was enough. With the optional index none of this is needed. Where a text is asked for, rows are always sorted.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import asyncpg
 
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
-from memory_guild.memories.conditions import ConditionArguments
+from memory_guild.memories.conditions import ConditionArguments, MatchingStatement
 from memory_guild.memories.cursors import BEGINNING, Position
 from memory_guild.moments import DistantMoment
 
 _WALK = Statement("memories/walk_newest_memories", planned_for_values=True)
 _WALK_INDEXED = Statement("memories/walk_newest_memories", planned_for_values=True, along_an_index=True)
-_SORT = Statement("memories/sort_newest_memories", planned_for_values=True)
+_SORT = MatchingStatement("memories/sort_newest_memories")
 _NEWEST_INDEX = Statement("memories/newest_index")
 
 _END_OF_DATED = Position(None, UUID(int=2**128 - 1))
@@ -88,25 +88,26 @@ known_windows: WeakKeyDictionary[Any, Memo[_Question, timedelta]] = WeakKeyDicti
 
 async def newest(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
     """The newest matching rows after a position, at most ``number`` of them."""
-    if after.created_at is None and after.memory_id is not None:
-        return await _SORT.fetch(*conditions, *after, number)
+    # Words are looked for in all of the tenant's memories at once, so a walk would only do it again.
+    if conditions.has_text or (after.created_at is None and after.memory_id is not None):
+        return await _SORT.for_conditions(conditions).fetch(*conditions, *after, number)
     # The optional index does not contain forgotten memories: with them, the walk would be along everybody's.
     if not conditions.include_forgotten and await _are_indexed():
         rows = await _WALK_INDEXED.fetch(*conditions, *after, number, None)
         if len(rows) < number:
-            rows += await _SORT.fetch(*conditions, *_END_OF_DATED, number - len(rows))
+            rows += await _SORT.for_conditions(conditions).fetch(*conditions, *_END_OF_DATED, number - len(rows))
         return rows
     return await _walk_or_sort(conditions, after, number)
 
 
 def all_newest(conditions: ConditionArguments) -> AsyncIterator[list[asyncpg.Record]]:
     """All matching rows, newest first, a few hundred at a time."""
-    return _SORT.fetch_in_batches(*conditions, *BEGINNING, _ALL, size=_ROWS_AT_ONCE)
+    return _SORT.for_conditions(conditions).fetch_in_batches(*conditions, *BEGINNING, _ALL, size=_ROWS_AT_ONCE)
 
 
 async def _walk_or_sort(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
     if isinstance(after.created_at, DistantMoment):  # PostgreSQL may not have the moment some hours before it
-        return await _SORT.fetch(*conditions, *after, number)
+        return await _SORT.for_conditions(conditions).fetch(*conditions, *after, number)
     windows = known_windows.setdefault(current_scope().transaction.pool, Memo())
     question = _Question(conditions, after == BEGINNING, number)
     known = windows.recall(question)
@@ -121,7 +122,7 @@ async def _walk_or_sort(conditions: ConditionArguments, after: Position, number:
                 windows.keep(question, window)
             return rows
         windows.keep(question, timedelta(0))
-    return await _SORT.fetch(*conditions, *after, number)
+    return await _SORT.for_conditions(conditions).fetch(*conditions, *after, number)
 
 
 async def _are_indexed() -> bool:

@@ -17,7 +17,7 @@ from memory_guild.memories.arguments import (
     memory_id_of,
     memory_ids_of,
 )
-from memory_guild.memories.conditions import Conditions, condition_arguments
+from memory_guild.memories.conditions import Conditions, MatchingStatement, condition_arguments
 from memory_guild.memories.cursors import BEGINNING, cursor_after, read_cursor
 from memory_guild.memories.newest import all_newest, newest
 from memory_guild.memories.relations import checked_relations, memories_with
@@ -28,7 +28,7 @@ from memory_guild.types import Relation
 
 _GET = Statement("memories/get_memory")
 _GET_MANY = Statement("memories/get_memories")
-_COUNT = Statement("memories/count_memories", planned_for_values=True)
+_COUNT = MatchingStatement("memories/count_memories")
 
 
 class FoundMemories(Memories):
@@ -124,6 +124,7 @@ async def find(
 
     Raises:
         InvalidInputError: A condition, a relation, the limit or the cursor is invalid.
+        SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
     names = checked_relations(relations)
     check_whole_number("limit", limit)
@@ -143,6 +144,7 @@ async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRec
 
     Raises:
         InvalidInputError: A condition is unknown or invalid.
+        SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
     arguments = condition_arguments(current_tenant(), conditions)
     begun = current_scope().transaction
@@ -163,7 +165,9 @@ async def count(**conditions: Unpack[Conditions]) -> int:
 
     Raises:
         InvalidInputError: A condition is unknown or invalid.
+        SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
-    row = await _COUNT.fetch_only_row(*condition_arguments(current_tenant(), conditions))
+    arguments = condition_arguments(current_tenant(), conditions)
+    row = await _COUNT.for_conditions(arguments).fetch_only_row(*arguments)
     number: int = row["count"]
     return number

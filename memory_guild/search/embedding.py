@@ -8,6 +8,7 @@ from uuid import UUID
 
 from memory_guild.database.engine import client
 from memory_guild.database.scope import surrounding_scope
+from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
 from memory_guild.database.statements import Statement
 from memory_guild.errors import EmbedderError, InvalidInputError, ScopeError
 from memory_guild.memories.arguments import check_whole_number
@@ -15,12 +16,12 @@ from memory_guild.models import MemoryRecord
 from memory_guild.protocols import Embedder
 from memory_guild.rows import memories_from
 from memory_guild.search.embedders import embedder_of, text_to_embed
-from memory_guild.search.embeddings import NOT_INSTALLED, Embedded, check_model, require_dimensions, store
+from memory_guild.search.embeddings import Embedded, check_model, require_dimensions, store
 from memory_guild.search.vectors.numbers import Vector, check_vector
 from memory_guild.tenancy import tenant_scope
 from memory_guild.values.checks import check_name
 
-_TO_EMBED = Statement("search/memories_to_embed", planned_for_values=True, explanations=NOT_INSTALLED)
+_TO_EMBED = Statement("search/memories_to_embed", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
 _READ = Statement("memories/get_memories")
 
 _MEMORIES_A_ROUND = 10_000

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-from memory_guild.database.sqlstate import UNDEFINED_FUNCTION, UNDEFINED_TABLE
+from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
 from memory_guild.database.statements import Statement
-from memory_guild.errors import InvalidInputError, MemoryNotFoundError, SearchNotInstalledError
+from memory_guild.errors import InvalidInputError, MemoryNotFoundError
 from memory_guild.memories.arguments import (
     MemoryArgument,
     check_several,
@@ -31,17 +31,11 @@ from memory_guild.values.checks import plain
 
 __all__ = ["attach", "pending", "retire", "stale"]
 
-NOT_INSTALLED = {
-    UNDEFINED_TABLE: lambda _: SearchNotInstalledError(),
-    UNDEFINED_FUNCTION: lambda _: SearchNotInstalledError(),
-}
-"""What it means that the search's tables and functions are not there."""
-
-_STORE = Statement("search/store_vectors", explanations=NOT_INSTALLED)
-_PENDING = Statement("search/pending_embeddings", planned_for_values=True, explanations=NOT_INSTALLED)
-_STALE = Statement("search/stale_embeddings", planned_for_values=True, explanations=NOT_INSTALLED)
-_RETIRE = Statement("search/retire_model", planned_for_values=True, explanations=NOT_INSTALLED)
-_DIMENSIONS = Statement("search/dimensions_of_model", explanations=NOT_INSTALLED)
+_STORE = Statement("search/store_vectors", explanations=SEARCH_NOT_INSTALLED)
+_PENDING = Statement("search/pending_embeddings", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
+_STALE = Statement("search/stale_embeddings", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
+_RETIRE = Statement("search/retire_model", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
+_DIMENSIONS = Statement("search/dimensions_of_model", explanations=SEARCH_NOT_INSTALLED)
 
 _VECTORS_AT_ONCE = 500
 _MAX_LIMIT = 10_000

@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from typing import NamedTuple, Unpack
 from uuid import UUID
 
-from memory_guild.database.statements import Statement
+from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
 from memory_guild.errors import InvalidInputError, TenantMismatchError
 from memory_guild.memories.arguments import check_whole_number, current_tenant
-from memory_guild.memories.conditions import ConditionArguments, Conditions, condition_arguments, narrows
+from memory_guild.memories.conditions import (
+    ConditionArguments,
+    Conditions,
+    MatchingStatement,
+    condition_arguments,
+    narrows,
+)
 from memory_guild.memories.results import MemoryResult, Results
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import memories_from
@@ -21,16 +27,13 @@ from memory_guild.search.embedding import (
     is_in_scope,
     refuse_other_dimensions,
 )
-from memory_guild.search.embeddings import NOT_INSTALLED, check_model
+from memory_guild.search.embeddings import check_model
 from memory_guild.search.vectors.numbers import Numbers, check_vector
 from memory_guild.tenancy import tenant_scope
-from memory_guild.values.checks import check_name, check_text, plain
+from memory_guild.values.checks import check_name, check_words
 
-_BY_WORDS = Statement("search/recall_memories", planned_for_values=True, explanations=NOT_INSTALLED)
-_BY_VECTORS_TOO = Statement("search/recall_memories_and_vectors", planned_for_values=True, explanations=NOT_INSTALLED)
-
-MOST_QUESTION_BYTES = 100_000
-"""The longest question, in bytes of UTF-8."""
+_BY_WORDS = MatchingStatement("search/recall_memories", explanations=SEARCH_NOT_INSTALLED)
+_BY_VECTORS_TOO = MatchingStatement("search/recall_memories_and_vectors", explanations=SEARCH_NOT_INSTALLED)
 
 _ASKS_FOR_TIME = re.compile(
     r"\b(when|how long|what (date|time|month|year|day)|which (month|year|day))\b", re.IGNORECASE
@@ -116,7 +119,7 @@ async def recall(
         TenantMismatchError: The scope is another tenant's.
         SearchNotInstalledError: The database has no search tables.
     """
-    query = _check_question(query)
+    query = check_words("query", query)
     check_whole_number("limit", limit)
     tenant = None if tenant_id is None else check_name("tenant_id", tenant_id)
     is_outside = tenant is not None and not is_in_scope()
@@ -138,9 +141,9 @@ async def _recall(
 ) -> RecalledMemories:
     asked = (*arguments, query, is_narrowed, limit, _ASKS_FOR_TIME.search(query) is not None)
     if question is None:
-        rows = await _BY_WORDS.fetch(*asked)
+        rows = await _BY_WORDS.for_conditions(arguments).fetch(*asked)
     else:
-        rows = await _BY_VECTORS_TOO.fetch(*asked, question.model, *question.vector)
+        rows = await _BY_VECTORS_TOO.for_conditions(arguments).fetch(*asked, question.model, *question.vector)
         if not any(row["vector"] for row in rows):
             await refuse_other_dimensions(arguments.tenant_id, question)
     return RecalledMemories(
@@ -155,15 +158,6 @@ async def _recall(
         )
         for row, memory in zip(rows, memories_from(rows), strict=True)
     )
-
-
-def _check_question(query: str) -> str:
-    query = plain(check_text("query", query))
-    if not query.strip():
-        raise InvalidInputError("query", "must not be empty")
-    if len(query.encode()) > MOST_QUESTION_BYTES:
-        raise InvalidInputError("query", f"must be at most {MOST_QUESTION_BYTES:,} bytes of UTF-8")
-    return query
 
 
 def _given(vector: Numbers | None, model: str | None) -> QuestionVector | None:

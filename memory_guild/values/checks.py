@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from memory_guild.errors import InvalidInputError
-from memory_guild.types import NAME_MAX_LENGTH
+from memory_guild.types import NAME_MAX_LENGTH, WORDS_MAX_BYTES
 
 _JSON_MAX_DEPTH = 256  # far below Python's recursion limit: what is stored can be read at any depth of the stack
 _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})  # Unicode's control, format and separator characters
@@ -75,6 +75,16 @@ def check_content(field: str, value: object, max_bytes: int) -> str:
         raise InvalidInputError(
             field, f"has {size} bytes; at most {max_bytes} are allowed (MEMORY_GUILD_CONTENT_MAX_BYTES)"
         )
+    return text
+
+
+def check_words(field: str, value: object) -> str:
+    """Words to search for: not blank, and at most ``WORDS_MAX_BYTES`` bytes of UTF-8."""
+    text = plain(check_text(field, value))
+    if not text.strip():
+        raise InvalidInputError(field, "must not be empty")
+    if len(text.encode()) > WORDS_MAX_BYTES:
+        raise InvalidInputError(field, f"must be at most {WORDS_MAX_BYTES:,} bytes of UTF-8")
     return text
 
 
