@@ -11,6 +11,6 @@ FROM (
     SELECT DISTINCT receiver, lender FROM memory_guild_word_lenders(ARRAY(SELECT memory_id FROM best))
 ) AS near
 INNER JOIN memory_words AS lending ON lending.memory_id = near.lender AND lending.tenant_id = $1
-CROSS JOIN unnest(lending.lexemes) AS said
-WHERE said.lexeme = ANY (tsvector_to_array((SELECT lexemes FROM question)))
+CROSS JOIN unnest(tsvector_to_array(lending.lexemes)) AS said (lexeme)
+WHERE said.lexeme = ANY ((SELECT asked FROM question)::text[])
 GROUP BY near.receiver;

@@ -2,7 +2,7 @@
 -- match the conditions $2 to $9. $13 says whether the question asks for a time. lexical is 1 for the memory whose words
 -- answer best. Each row says which words of the question its own text has, and which its neighbors have.
 WITH question AS MATERIALIZED (
-    SELECT lexemes, memory_guild_question($1::varchar, lexemes) AS words
+    SELECT tsvector_to_array(lexemes) AS asked, memory_guild_question($1::varchar, lexemes) AS words
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
@@ -21,18 +21,31 @@ candidates AS MATERIALIZED (
     LIMIT greatest(200, 4 * $12::int)
 ),
 
+known AS MATERIALIZED (
+    SELECT candidates.*, memory.agent_id
+    FROM candidates
+    -- One by one, by key: the planner would rather read all memories of the tenant.
+    CROSS JOIN LATERAL (
+        SELECT agent_id FROM memory_records WHERE memory_records.memory_id = candidates.memory_id OFFSET 0
+    ) AS memory
+    WHERE closeness > 0
+),
+
+named AS MATERIALIZED (
+    SELECT agent_id
+    FROM (SELECT DISTINCT agent_id FROM known) AS agents
+    WHERE $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y')
+),
+
 scored AS (
     SELECT
         memory_id,
         closeness / max(closeness) OVER () AS lexical,
-        CASE
-            WHEN $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y') THEN 0.1 ELSE 0
-        END AS agent,
+        CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent,
         CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
         CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
         CASE WHEN names_time AND $13::boolean THEN 0.1 ELSE 0 END AS time
-    FROM candidates INNER JOIN memory_records USING (memory_id)
-    WHERE closeness > 0
+    FROM known
 ),
 
 best AS MATERIALIZED (
@@ -40,7 +53,9 @@ best AS MATERIALIZED (
     FROM scored
     ORDER BY score DESC, memory_id
     LIMIT $12
-)
+),
+
+reasons AS MATERIALIZED (SELECT * FROM include.reasons AS reasons)
 
 SELECT
     best.score, best.lexical, best.agent, best.question, best.beginning, best.time,
@@ -50,5 +65,5 @@ SELECT
     memory.*
 FROM best
 INNER JOIN (SELECT * FROM include.memories.memories AS memory_records) AS memory USING (memory_id)
-LEFT JOIN (SELECT * FROM include.reasons AS reasons) AS reasons ON reasons.receiver = best.memory_id
+LEFT JOIN reasons ON reasons.receiver = best.memory_id
 ORDER BY best.score DESC, best.memory_id;

@@ -2,7 +2,10 @@
 -- lexical is at most 0.7, for the memory whose words answer best, and vector at most 0.3, for the memory whose vector
 -- is most like the question's; it is 0 for the hundredth. Where there are no vectors, lexical is at most 1.
 WITH question AS MATERIALIZED (
-    SELECT lexemes, memory_guild_question($1::varchar, lexemes) AS words, memory_guild_vector($15::text) AS embedding
+    SELECT
+        tsvector_to_array(lexemes) AS asked,
+        memory_guild_question($1::varchar, lexemes) AS words,
+        memory_guild_vector($15::text) AS embedding
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
@@ -59,6 +62,21 @@ candidates AS MATERIALIZED (
         AND NOT EXISTS (SELECT FROM worded WHERE worded.memory_id = alike.memory_id AND worded.closeness > 0)
 ),
 
+known AS MATERIALIZED (
+    SELECT candidates.*, memory.agent_id
+    FROM candidates
+    -- One by one, by key: the planner would rather read all memories of the tenant.
+    CROSS JOIN LATERAL (
+        SELECT agent_id FROM memory_records WHERE memory_records.memory_id = candidates.memory_id OFFSET 0
+    ) AS memory
+),
+
+named AS MATERIALIZED (
+    SELECT agent_id
+    FROM (SELECT DISTINCT agent_id FROM known) AS agents
+    WHERE $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y')
+),
+
 scored AS (
     SELECT
         memory_id,
@@ -69,14 +87,11 @@ scored AS (
             WHEN lowest = highest THEN 0.3
             ELSE 0.3 * (likeness - lowest) / (highest - lowest)
         END AS vector,
-        CASE
-            WHEN $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y') THEN 0.1 ELSE 0
-        END AS agent,
+        CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent,
         CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
         CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
         CASE WHEN names_time AND $13::boolean THEN 0.1 ELSE 0 END AS time
-    FROM candidates INNER JOIN memory_records USING (memory_id)
-    CROSS JOIN scale
+    FROM known CROSS JOIN scale
 ),
 
 best AS MATERIALIZED (
@@ -84,7 +99,9 @@ best AS MATERIALIZED (
     FROM scored
     ORDER BY score DESC, memory_id
     LIMIT $12
-)
+),
+
+reasons AS MATERIALIZED (SELECT * FROM include.reasons AS reasons)
 
 SELECT
     best.score, best.lexical, best.vector, best.agent, best.question, best.beginning, best.time,
@@ -94,5 +111,5 @@ SELECT
     memory.*
 FROM best
 INNER JOIN (SELECT * FROM include.memories.memories AS memory_records) AS memory USING (memory_id)
-LEFT JOIN (SELECT * FROM include.reasons AS reasons) AS reasons ON reasons.receiver = best.memory_id
+LEFT JOIN reasons ON reasons.receiver = best.memory_id
 ORDER BY best.score DESC, best.memory_id;
