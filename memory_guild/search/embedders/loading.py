@@ -8,8 +8,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar
 
-from memory_guild.errors import SettingsError
-
 T = TypeVar("T")
 
 
@@ -30,19 +28,6 @@ class Once(Generic[T]):
             if not self._made:
                 self._made.append(self._make())
             return self._made[0]
-
-
-def require_extra(extra: str, *packages: str) -> None:
-    """Check that the packages of an extra are installed. It imports none of them, which may take seconds.
-
-    Raises:
-        SettingsError: One is missing.
-    """
-    if any(find_spec(package) is None for package in packages):
-        raise SettingsError(
-            "MEMORY_GUILD_EMBEDDER",
-            f"{extra} is not installed: run `pip install 'memory-guild[{extra}]'`, or choose another embedder",
-        )
 
 
 def folder_of(package: str) -> Path:

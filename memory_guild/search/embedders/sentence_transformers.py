@@ -8,9 +8,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from memory_guild.errors import EmbedderError
-from memory_guild.search.embedders.loading import Once, require_extra
+from memory_guild.search.embedders.loading import Once
 from memory_guild.search.embedders.texts import readable
 from memory_guild.search.embedders.threads import in_thread
+from memory_guild.search.extras import require_extra
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -26,7 +27,7 @@ class SentenceTransformersEmbedder:
     is_local = True
 
     def __init__(self, model: str) -> None:
-        require_extra("sentence-transformers", "sentence_transformers")
+        require_extra("MEMORY_GUILD_EMBEDDER", "sentence-transformers", "sentence_transformers")
         self.model = f"sentence-transformers:{model}"
         self._name = model
         self._loaded = Once(self._load)

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from memory_guild.search.embedders.loading import Once, folder_of, require_extra
+from memory_guild.search.embedders.loading import Once, folder_of
 from memory_guild.search.embedders.texts import readable
 from memory_guild.search.embedders.threads import in_thread
+from memory_guild.search.extras import require_extra
 
 if TYPE_CHECKING:
     import numpy
@@ -43,7 +44,7 @@ class StaticEmbedder:
     is_local = True
 
     def __init__(self) -> None:
-        require_extra("static", "numpy", "safetensors", "tokenizers", "wordllama")
+        require_extra("MEMORY_GUILD_EMBEDDER", "static", "numpy", "safetensors", "tokenizers", "wordllama")
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """The vectors of the texts, computed in a thread."""

@@ -45,7 +45,7 @@ def test_a_missing_extra_is_named(name: str, extra: str, package: str, monkeypat
 
     assert str(caught.value) == (
         f"MEMORY_GUILD_EMBEDDER: {extra} is not installed: run `pip install 'memory-guild[{extra}]'`, or choose another"
-        " embedder"
+        " one"
     )
 
 
