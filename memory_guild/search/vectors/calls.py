@@ -19,6 +19,7 @@ _REFUSALS = {
     404: "the store has nothing of this name, or nothing at this address; check the address",
     413: "the store refused the request as too large",
     429: "the store has too many requests; wait, or check the account",
+    504: "the store did not answer in time",
 }
 _NOT_CONNECTED = {"httpx.ConnectError", "httpx.ConnectTimeout", "httpx.PoolTimeout"}
 
@@ -67,7 +68,8 @@ class Calls:
 
     def _what_happened(self, error: Exception) -> tuple[str, bool]:
         chain = list(_chain(error))
-        status = next((found for each in chain if (found := self._status_of(each)) is not None), None)
+        statuses = [found for each in chain if (found := self._status_of(each)) is not None]
+        status = max(statuses, default=None)  # an attempt that may have been carried out counts more than a later one
         if status == NOT_SENT or (status is None and any(_is_not_connected(each) for each in chain)):
             return "the store cannot be reached; check its address and the network", False
         if status is not None:

@@ -178,7 +178,8 @@ class ChromaIndex:
         async with self._opening:
             if self._opened is None:
                 self._opened = await asyncio.to_thread(_open, self._store, self._calls.timeout_seconds)
-        return self._opened
+            opened: ClientAPI = self._opened
+        return opened
 
     async def _do(self, method: Callable[..., T], *arguments: Any, **named: Any) -> T:
         return await asyncio.to_thread(method, *arguments, **named)
@@ -220,7 +221,8 @@ def _open(store: str, timeout_seconds: float) -> ClientAPI:
 
     settings = Settings(anonymized_telemetry=False)
     if "://" not in store:
-        return chromadb.PersistentClient(store, settings)
+        client: ClientAPI = chromadb.PersistentClient(store, settings)
+        return client
     address = urlsplit(store)
     is_secure = address.scheme == "https"
     port = address.port or (443 if is_secure else 8000)

@@ -56,7 +56,7 @@ def vector_of(seed: object, dimensions: int = 8) -> list[float]:
 
 def memory(number: int, **values: Any) -> IndexedVector:
     """What an index keeps of a memory."""
-    given = {
+    given: dict[str, Any] = {
         "memory_id": UUID(int=number),
         "vector": vector_of(number),
         "fingerprint": f"fingerprint {number}",
@@ -117,7 +117,7 @@ class IndexProperties:
         await index.upsert("acme", MODEL, memories)
         for seed in range(3):
             question = vector_of(f"question {seed}")
-            best = sorted(memories, key=lambda each: -inner_product(each.vector, question))  # noqa: B023
+            best = sorted(memories, key=lambda each: -inner_product(each.vector, question))
 
             for limit in (1, 7, 40, 100):
                 hits = await index.search("acme", MODEL, question, limit=limit, filters=ANY)
@@ -163,7 +163,8 @@ class IndexProperties:
         await index.upsert("acme", MODEL, [memory(1), again])
 
         (hit,) = await index.search("acme", MODEL, again.vector, limit=1, filters=IndexFilters(agent_id="painter"))
-        assert (hit.memory_id, hit.score) == (again.memory_id, pytest.approx(1, abs=1e-5))
+        assert hit.memory_id == again.memory_id
+        assert hit.score == pytest.approx(1, abs=1e-5)
         assert await found(index, "acme", IndexFilters(created_from=BEGIN)) == {2}
         assert await listed(index, "acme") == entries(again, memory(2))
 
@@ -223,7 +224,9 @@ class IndexProperties:
         await index.upsert("acme", model, [memory(1)])
 
         assert await listed(index, "acme", model) == entries(memory(1), memory(2))
-        assert [hit.memory_id.int for hit in await index.search("acme", model, vector_of(1), limit=9, filters=ANY)] == [1]
+        assert [hit.memory_id.int for hit in await index.search("acme", model, vector_of(1), limit=9, filters=ANY)] == [
+            1
+        ]
         await index.delete("acme", model, [UUID(int=1), UUID(int=2)])
         assert await index.count("acme", model) == 0
 
