@@ -29,8 +29,8 @@ SETS = ("locomo-dev", "beam-dev")
 DEPTHS = (5, 10, 20)
 _HERE = Path(__file__).resolve().parents[1]
 _ALIKE = """
-SELECT memory_id FROM memory_vectors WHERE tenant_id = $1
-ORDER BY memory_guild_likeness(embedding, memory_guild_vector($2)) DESC LIMIT $3
+SELECT memory_id FROM memory_own_vectors WHERE tenant_id = $1
+ORDER BY memory_guild_likeness(own, memory_guild_vector($2)) DESC LIMIT $3
 """
 
 

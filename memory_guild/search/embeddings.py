@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
+from memory_guild.database.sqlstate import INVALID_PARAMETER_VALUE, SEARCH_NOT_INSTALLED
 from memory_guild.database.statements import Statement
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError
 from memory_guild.memories.arguments import (
@@ -31,7 +31,14 @@ from memory_guild.values.checks import plain
 
 __all__ = ["attach", "pending", "retire", "stale"]
 
-_STORE = Statement("search/store_vectors", explanations=SEARCH_NOT_INSTALLED)
+_OTHER_DIMENSIONS = {
+    INVALID_PARAMETER_VALUE: lambda _: InvalidInputError(
+        "vectors",
+        "have another number of dimensions than those that another scope has just stored by this model; name another"
+        " model, or retire this one first",
+    ),
+}
+_STORE = Statement("search/store_vectors", explanations={**SEARCH_NOT_INSTALLED, **_OTHER_DIMENSIONS})
 _PENDING = Statement("search/pending_embeddings", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
 _STALE = Statement("search/stale_embeddings", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
 _RETIRE = Statement("search/retire_model", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)

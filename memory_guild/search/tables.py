@@ -25,8 +25,23 @@ class MemoryWords(Model):
         table = "memory_words"
 
 
-class MemoryVector(Model):
+class MemoryOwnVector(Model):
     """The vector that an embedding model made of one memory's text."""
+
+    memory_id = fields.UUIDField(primary_key=True)
+    tenant_id = fields.CharField(max_length=255)
+    embedding_model = fields.CharField(max_length=100)
+    content_hash = fields.CharField(max_length=64)
+    own = fields.TextField()
+
+    class Meta:
+        """The table."""
+
+        table = "memory_own_vectors"
+
+
+class MemoryVector(Model):
+    """The vector that is searched: the memory's own one, and less of its neighbors' ones."""
 
     memory_id = fields.UUIDField(primary_key=True)
     tenant_id = fields.CharField(max_length=255)
@@ -39,6 +54,19 @@ class MemoryVector(Model):
         """The table."""
 
         table = "memory_vectors"
+
+
+class VectorModel(Model):
+    """How many numbers the vectors of a model have, in one tenant."""
+
+    embedding_model = fields.CharField(max_length=100, primary_key=True)
+    tenant_id = fields.CharField(max_length=255)
+    dimensions = fields.IntField()
+
+    class Meta:
+        """The table."""
+
+        table = "memory_vector_models"
 
 
 class WordCount(Model):

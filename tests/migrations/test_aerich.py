@@ -93,7 +93,7 @@ async def test_whole_life_of_the_search(empty_database_url: str, has_vectors: bo
 
     assert aerich(url, *app, "heads").split() == known_migrations("search")
     assert f"Success upgrading to {known_migrations('search')[0]}" in aerich(url, *app, "upgrade")
-    assert {"memory_words", "memory_word_counts", "memory_vectors"} < set(await tables(url))
+    assert {"memory_words", "memory_vectors", "memory_own_vectors"} < set(await tables(url))
     assert "No changes detected" in aerich(url, *app, "migrate", "--no-input")
     assert "No changes detected" in aerich(url, "migrate", "--no-input")
     assert (await validate(url)).differences == ()

@@ -157,7 +157,7 @@ async def test_pgvector_may_be_in_another_schema(empty_database_url: str, has_ve
         assert (await guild.schema.validate(empty_database_url, schema=schema)).differences == ()
 
 
-@pytest.mark.parametrize("table", ["memory_words", "memory_word_counts", "memory_vectors"])
+@pytest.mark.parametrize("table", ["memory_words", "memory_own_vectors", "memory_vector_models"])
 async def test_tables_from_elsewhere_are_refused(database_url: str, has_vectors: bool, table: str) -> None:
     if not has_vectors:
         pytest.skip("this server has no pgvector 0.7 or newer")

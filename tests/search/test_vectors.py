@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 import memory_guild as guild
@@ -66,8 +67,8 @@ async def test_the_score_is_that_of_a_plain_reference(house: dict[str, guild.Mem
     least, most = min(likeness.values()), max(likeness.values())
     assert len(results) == 3
     for result in results:
-        lexical = 0.7 * plain[result.memory_id].lexical if result.memory_id in plain else 0.0
-        vector = 0.3 * (likeness[result.memory_id] - least) / (most - least)
+        lexical = 0.65 * plain[result.memory_id].lexical if result.memory_id in plain else 0.0
+        vector = 0.35 * (likeness[result.memory_id] - least) / (most - least)
         assert result.lexical == pytest.approx(lexical)
         assert result.vector == pytest.approx(vector, abs=1e-3)
         assert result.score == pytest.approx(lexical + vector + sum(result.flags.values()), abs=1e-3)
@@ -88,7 +89,7 @@ async def test_a_vector_that_is_the_only_one_counts_in_full(search: str) -> None
         memory = await remember("The door is red.")
         await guild.embeddings.attach([(memory, [1, 0])], model=MODEL)
         (result,) = await guild.recall("portal", vector=[1, 1], model=MODEL)
-        assert (result.lexical, result.vector) == (0, 0.3)
+        assert (result.lexical, result.vector) == (0, 0.35)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +150,9 @@ async def test_there_are_as_many_results_as_the_limit_where_there_are_so_many(se
         pairs = [(one, [like, math.sqrt(1 - like**2)]) for one, like in zip(report, likenesses, strict=True)]
         assert await guild.embeddings.attach(pairs, model=MODEL) == 300
         results = await guild.recall("portal", vector=[1, 0], model=MODEL, limit=250)
-        assert [result.content_text for result in results[:99]] == [f"note {number}" for number in range(99)]
+        assert [result.content_text for result in results[:199]] == [f"note {number}" for number in range(199)]
         assert len(results) == 250
-        assert [result.vector for result in results[99:]] == [0] * 151
+        assert [result.vector for result in results[199:]] == [0] * 51
 
 
 @pytest.mark.parametrize(
@@ -207,11 +208,11 @@ async def test_the_embedder_of_the_database_embeds_the_question(search_url: str)
             assert embedder.asked == []
             (result,) = await guild.recall("portal")
             assert embedder.asked == ["portal"]
-            assert result.vector == 0.3
+            assert result.vector == 0.35
             (result,) = await guild.recall("any", vector=[1, 0, 0])  # the model is the embedder's
-        assert result.vector == 0.3
+        assert result.vector == 0.35
         (result,) = await guild.recall("portal", tenant_id="acme")
-        assert result.vector == 0.3
+        assert result.vector == 0.35
 
 
 async def test_a_remote_embedder_is_not_called_inside_a_scope(search_url: str) -> None:
@@ -280,17 +281,42 @@ async def test_nobody_writes_or_reads_another_tenants_vectors(
     theirs = await past_scopes.fetchval("SELECT memory_id FROM memory_records WHERE tenant_id = 'umbrella' LIMIT 1")
     async with guild.tenant_scope("acme"):
         run = current_scope().transaction.execute_query_dict
-        assert await run("SELECT DISTINCT tenant_id FROM memory_vectors") == [{"tenant_id": "acme"}]
-        assert await run("DELETE FROM memory_vectors WHERE tenant_id = 'umbrella' RETURNING tenant_id") == []
+        for table in ("memory_vectors", "memory_own_vectors", "memory_vector_models"):
+            assert await run(f"SELECT DISTINCT tenant_id FROM {table}") == [{"tenant_id": "acme"}]
+            assert await run(f"DELETE FROM {table} WHERE tenant_id = 'umbrella' RETURNING tenant_id") == []
         assert await run("UPDATE memory_vectors SET embedding = '[1]' WHERE tenant_id <> 'acme' RETURNING 1") == []
     for refused in (
         f"UPDATE memory_vectors SET memory_id = '{theirs}'",
         "UPDATE memory_vectors SET tenant_id = 'umbrella'",
+        "UPDATE memory_own_vectors SET tenant_id = 'umbrella'",
+        f"UPDATE memory_own_vectors SET memory_id = '{theirs}'",
+        f"INSERT INTO memory_own_vectors VALUES ('acme', '{theirs}', 'm', repeat('0', 32), '[1,0]')",
+        "INSERT INTO memory_vector_models VALUES ('umbrella', 'm', 2)",
+        "UPDATE memory_vector_models SET tenant_id = 'umbrella'",
     ):
         with pytest.raises(guild.MemoryGuildError):
             async with guild.tenant_scope("acme"):
                 await current_scope().transaction.execute_query_dict(refused)
     assert await past_scopes.fetchval("SELECT count(*) FROM memory_vectors WHERE tenant_id = 'umbrella'") == 3
+    assert await past_scopes.fetchval("SELECT count(*) FROM memory_own_vectors WHERE tenant_id = 'umbrella'") == 3
+
+
+async def test_nobody_mixes_another_tenants_vectors_into_their_own(
+    house: dict[str, guild.MemoryRecord], past_scopes: Connection
+) -> None:
+    query = "SELECT memory_id FROM memory_records WHERE tenant_id = 'umbrella'"
+    theirs = [row["memory_id"] for row in await past_scopes.fetch(query)]
+    before = await past_scopes.fetch("SELECT * FROM memory_vectors ORDER BY tenant_id, memory_id")
+    async with guild.tenant_scope("acme"):
+        run = current_scope().transaction.execute_query_dict
+        for tenant_id in ("acme", "umbrella"):
+            await run("SELECT memory_guild_refresh_vectors($1, $2::uuid[], $2::uuid[])", [tenant_id, theirs])
+    # What bypasses the policies cannot do it either.
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await past_scopes.execute(
+            "INSERT INTO memory_own_vectors VALUES ('acme', $1, 'm', repeat('0', 32), '[1,0]')", theirs[0]
+        )
+    assert await past_scopes.fetch("SELECT * FROM memory_vectors ORDER BY tenant_id, memory_id") == before
 
 
 async def test_nobody_can_say_that_a_vector_is_current(house: dict[str, guild.MemoryRecord]) -> None:

@@ -10,7 +10,9 @@ DECLARE
 BEGIN
     FOR of_search IN
         SELECT to_regclass(quote_ident(current_schema()) || '.' || name)
-        FROM unnest('{memory_words, memory_word_counts, memory_vectors}'::TEXT[]) AS name
+        FROM unnest(
+            '{memory_words, memory_word_counts, memory_vectors, memory_own_vectors, memory_vector_models}'::TEXT[]
+        ) AS name
     LOOP
         IF of_search IS NOT NULL THEN
             EXECUTE 'ALTER POLICY tenant_isolation ON ' || of_search || '

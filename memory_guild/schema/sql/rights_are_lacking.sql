@@ -11,7 +11,9 @@ SELECT EXISTS (
         ('memory_access_policies', false),
         ('memory_words', true),
         ('memory_word_counts', true),
-        ('memory_vectors', true)
+        ('memory_vectors', true),
+        ('memory_own_vectors', true),
+        ('memory_vector_models', true)
     ) AS wanted (table_name, is_written)
     CROSS JOIN LATERAL (
         SELECT to_regrole(name) AS id, to_regclass(quote_ident(current_schema()) || '.' || table_name) AS table_id

@@ -1,7 +1,7 @@
 -- Stores vectors of memories of tenant $1 that the model $2 made: those of the memories $3, as text $4, made of the
 -- texts that have the hashes $5 (NULL for the text that the memory has now), under the ids $6. If a memory is forgotten
--- or has another text by now, its vector is left out. The rows are the memories that exist, and whether the vector is
--- stored.
+-- or has another text by now, its vector is left out. A trigger makes of them the vectors that are searched. The rows
+-- are the memories that exist, and whether the vector is stored.
 WITH given AS (
     SELECT *
     FROM unnest($3::uuid[], $4::text[], $5::varchar[], $6::varchar[])
@@ -24,12 +24,12 @@ fresh AS (
 ),
 
 stored AS (
-    INSERT INTO memory_vectors (tenant_id, memory_id, embedding_model, content_hash, is_current, embedding)
-    SELECT $1, memory_id, $2::varchar, content_hash, true, memory_guild_vector(numbers)
+    INSERT INTO memory_own_vectors (tenant_id, memory_id, embedding_model, content_hash, own)
+    SELECT $1, memory_id, $2::varchar, content_hash, memory_guild_vector(numbers)
     FROM fresh
     ORDER BY memory_id
-    ON CONFLICT (tenant_id, embedding_model, memory_id) DO UPDATE
-    SET content_hash = EXCLUDED.content_hash, embedding = EXCLUDED.embedding
+    ON CONFLICT (tenant_id, memory_id, embedding_model) DO UPDATE
+    SET content_hash = EXCLUDED.content_hash, own = EXCLUDED.own
     RETURNING memory_id
 ),
 
