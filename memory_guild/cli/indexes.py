@@ -13,6 +13,11 @@ from memory_guild.schema import indexes as library
 
 Names = Annotated[list[str] | None, typer.Argument(help="Which indexes; all of them by default.", show_default=False)]
 
+MinVectors = Annotated[
+    int,
+    typer.Option("--min-vectors", min=1, help="From how many vectors by one model on a tenant gets an index for them."),
+]
+
 commands = Commands("indexes", "Optional indexes: recommend, create, drop.")
 
 _STATES = {
@@ -21,6 +26,7 @@ _STATES = {
     "unmarked": "valid, but without the comment that tells `memory-guild validate` that it is wanted",
     "valid": "valid",
     "different": "something else has this name; rename or drop it first",
+    "leftover": "the vectors that it was for are gone; drop it",
 }
 _OUTCOMES = {
     "created": "created",
@@ -33,18 +39,18 @@ _OUTCOMES = {
 
 
 @commands.command()
-def recommend(names: Names = None) -> None:
+def recommend(names: Names = None, min_vectors: MinVectors = library.MIN_VECTORS) -> None:
     """Print what each index is for, its state, and the statements that create would run, as a script for psql."""
-    for index in asyncio.run(library.recommend(names=names or ())):
+    for index in asyncio.run(library.recommend(names=names or (), min_vectors=min_vectors)):
         _print(f"-- {index.name}: {index.purpose}", f"-- {_STATES[index.state]}")
         _print(*(f"{text};" for text in index.statements), "")
 
 
 @commands.command()
-def create(names: Names = None) -> None:
+def create(names: Names = None, min_vectors: MinVectors = library.MIN_VECTORS) -> None:
     """Build the missing indexes and repair invalid ones, while agents keep reading and writing."""
     with errors.status("Building indexes; each build waits for open transactions …"):
-        asyncio.run(library.create(names=names or (), progress=_print_change))
+        asyncio.run(library.create(names=names or (), min_vectors=min_vectors, progress=_print_change))
 
 
 @commands.command()

@@ -16,6 +16,7 @@ from memory_guild.errors import (
     TablesExistError,
     UnsupportedEncodingError,
 )
+from memory_guild.schema.indexes import vector_indexes
 
 
 async def doctor(database_url: str | None = None, *, schema: str | None = None) -> list[Finding]:
@@ -37,7 +38,14 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
             if await is_empty():
                 return [Finding("broken", "migrations", "the database has no tables yet", "run `memory-guild upgrade`")]
             isolation = findings(await isolation_facts())
-            return [await _server(), await _migrations(), *isolation, await _rights(), await _pooler()]
+            return [
+                await _server(),
+                await _migrations(),
+                *isolation,
+                await _rights(),
+                await _pooler(),
+                *await _large_tenants(),
+            ]
     except UnsupportedEncodingError as error:
         return [Finding("broken", "encoding", str(error), "use another database")]
 
@@ -99,3 +107,30 @@ async def _pooler() -> Finding:
             "set MEMORY_GUILD_POOLER=1",
         )
     return Finding("ok", "pooler", "none" if direct else "there is one, and MEMORY_GUILD_POOLER is set")
+
+
+async def _large_tenants() -> list[Finding]:
+    """What makes recall slow: tenants with many vectors and no index for them; and indexes that nobody needs."""
+    async with client().dedicated_connection() as connection:
+        indexes = await vector_indexes(connection)
+    found = []
+    if lacking := [index for index in indexes if index.state in ("missing", "invalid")]:
+        found.append(
+            Finding(
+                "notice",
+                "large tenants",
+                "recall looks at every vector of "
+                + "; ".join(f"{index.content}, {index.vectors:,} vectors" for index in lacking),
+                f"run `memory-guild indexes create {' '.join(index.name for index in lacking)}`",
+            )
+        )
+    if leftover := [index.name for index in indexes if index.state == "leftover"]:
+        found.append(
+            Finding(
+                "notice",
+                "indexes of vectors",
+                f"the vectors are gone that these were for: {', '.join(leftover)}",
+                f"run `memory-guild indexes drop {' '.join(leftover)}`",
+            )
+        )
+    return found

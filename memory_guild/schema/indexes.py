@@ -1,4 +1,4 @@
-"""Optional indexes: each speeds up a list for which the specification has no index.
+"""Optional indexes: each speeds up a list for which the specification has no index, or recall for a large tenant.
 
 They are built with CREATE INDEX CONCURRENTLY, so agents keep reading and writing. Each makes every write a little
 slower, which is why nothing creates them by itself. Their comment begins with ``deliberate:``; by that ``validate``
@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_ATTEMPTS = 0.5
 
-State: TypeAlias = Literal["missing", "invalid", "unmarked", "valid", "different"]
+MIN_VECTORS = 50_000
+"""From so many vectors by one model on, an index for them finds a tenant's most alike many times as fast."""
+
+State: TypeAlias = Literal["missing", "invalid", "unmarked", "valid", "different", "leftover"]
 Outcome: TypeAlias = Literal["created", "repaired", "marked", "kept", "dropped", "absent"]
 
 
@@ -57,7 +60,7 @@ class OptionalIndex:
         purpose: The reads that it speeds up.
         state: ``missing``; ``invalid``: its build or drop was interrupted, or it is being built now; ``unmarked``:
             valid, but without the comment that tells ``validate`` that it is wanted; ``valid``; ``different``:
-            something else has its name.
+            something else has its name; ``leftover``: the vectors that it was for are gone.
         statements: What :func:`create` would run, in order, each outside a transaction; empty if there is nothing to
             do.
         drop_statement: What :func:`drop` would run.
@@ -88,6 +91,7 @@ _CREATED: dict[State, Outcome] = {
     "invalid": "repaired",
     "unmarked": "marked",
     "valid": "kept",
+    "leftover": "kept",
 }
 
 
@@ -95,23 +99,43 @@ def _no_progress(change: IndexChange) -> None:
     """The caller waits for the result."""
 
 
+@dataclass(frozen=True, slots=True)
+class VectorIndex(OptionalIndex):
+    """The index of one tenant's vectors by one model.
+
+    Attributes:
+        content: The tenant and the model; None where the vectors are gone.
+        vectors: How many vectors there are; None where they are gone.
+    """
+
+    content: str | None
+    vectors: int | None
+
+
 async def recommend(
-    database_url: str | None = None, *, schema: str | None = None, names: Collection[str] = ()
+    database_url: str | None = None,
+    *,
+    schema: str | None = None,
+    names: Collection[str] = (),
+    min_vectors: int = MIN_VECTORS,
 ) -> list[OptionalIndex]:
     """List the optional indexes with their state and their statements; nothing is changed.
+
+    Those of vectors are listed only if the login may open ``admin_scope()``: another cannot count them.
 
     Args:
         database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
         names: Which indexes; all of them if it is empty.
+        min_vectors: From how many vectors by one model on, at least 1, a tenant should have an index for them.
 
     Raises:
-        InvalidInputError: There is no index of one of the names.
+        InvalidInputError: There is no index of one of the names, or ``min_vectors`` is no such number.
         MigrationsPendingError: The tables are missing, or older than this code.
         ConnectionFailedError: The server cannot be used.
     """
     async with _session(database_url, schema) as connection:
-        return await _look(connection, names)
+        return await _look(connection, names, min_vectors)
 
 
 async def create(
@@ -119,6 +143,7 @@ async def create(
     *,
     schema: str | None = None,
     names: Collection[str] = (),
+    min_vectors: int = MIN_VECTORS,
     progress: Callable[[IndexChange], None] = _no_progress,
 ) -> list[IndexChange]:
     """Build the missing indexes one after the other, while agents keep reading and writing.
@@ -131,13 +156,15 @@ async def create(
             embedded one. The login must own the tables.
         schema: The schema that holds the tables; by default ``MEMORY_GUILD_SCHEMA``.
         names: Which indexes; all of them if it is empty.
+        min_vectors: From how many vectors by one model on, at least 1, a tenant gets an index for them.
         progress: Called after each index, because a build may take long and the next one may fail.
 
     Returns:
         What was done, index by index.
 
     Raises:
-        InvalidInputError: There is no index of one of the names; nothing was built.
+        InvalidInputError: There is no index of one of the names, or ``min_vectors`` is no such number; nothing was
+            built.
         SchemaError: Something else has one of the names, or the server is read-only; nothing was built.
         PermissionDeniedError: The login does not own the tables.
         StatementCanceledError: Somebody canceled a build; call this again to repair it.
@@ -147,7 +174,7 @@ async def create(
     """
     async with _alone(database_url, schema) as connection:
         changes = []
-        for index in await _ours(connection, names):
+        for index in await _ours(connection, names, min_vectors):
             for text in index.statements:
                 await connection.execute(text)
             changes.append(IndexChange(index.name, _CREATED[index.state]))
@@ -160,6 +187,7 @@ async def drop(
     *,
     schema: str | None = None,
     names: Collection[str] = (),
+    min_vectors: int = MIN_VECTORS,
     progress: Callable[[IndexChange], None] = _no_progress,
 ) -> list[IndexChange]:
     """Drop the optional indexes one after the other, while agents keep reading and writing.
@@ -171,7 +199,7 @@ async def drop(
     """
     async with _alone(database_url, schema) as connection:
         changes = []
-        for index in await _ours(connection, names):
+        for index in await _ours(connection, names, min_vectors):
             await connection.execute(index.drop_statement)
             changes.append(IndexChange(index.name, "absent" if index.state == "missing" else "dropped"))
             progress(changes[-1])
@@ -204,17 +232,30 @@ async def _alone(database_url: str | None, schema: str | None) -> AsyncIterator[
             yield connection
 
 
-async def _look(connection: Connection, names: Collection[str]) -> list[OptionalIndex]:
+async def _look(connection: Connection, names: Collection[str], min_vectors: int) -> list[OptionalIndex]:
+    if type(min_vectors) is not int or min_vectors < 1:
+        raise InvalidInputError("min_vectors", "must be a whole number from 1 on")
     rows = await connection.fetch(statement("schema/optional_indexes"), client().settings.schema)
     indexes = [OptionalIndex(**{**row, "statements": tuple(row["statements"])}) for row in rows]
+    indexes += await vector_indexes(connection, min_vectors)
     known = [index.name for index in indexes]
     if unknown := [name for name in names if name not in known]:
         raise InvalidInputError("names", f"there is no optional index {unknown[0]!r}; choose from {', '.join(known)}")
     return [index for index in indexes if not names or index.name in names]
 
 
-async def _ours(connection: Connection, names: Collection[str]) -> list[OptionalIndex]:
-    indexes = await _look(connection, names)
+async def vector_indexes(connection: Connection, min_vectors: int = MIN_VECTORS) -> list[VectorIndex]:
+    """The indexes of vectors that should exist, and those that do; none where this login cannot count vectors."""
+    if not await connection.fetchval(statement("schema/vectors_in_reach")):
+        return []
+    async with connection.transaction():
+        await connection.execute(statement("schema/begin_counting"))
+        rows = await connection.fetch(statement("schema/vector_indexes"), client().settings.schema, min_vectors)
+    return [VectorIndex(**{**row, "statements": tuple(row["statements"])}) for row in rows]
+
+
+async def _ours(connection: Connection, names: Collection[str], min_vectors: int) -> list[OptionalIndex]:
+    indexes = await _look(connection, names, min_vectors)
     for index in indexes:
         if index.state == "different":
             raise SchemaError(f"something else in this schema is called {index.name}; rename or drop it")

@@ -33,7 +33,7 @@ known AS MATERIALIZED (
 
 named AS MATERIALIZED (
     SELECT agent_id
-    FROM (SELECT DISTINCT agent_id FROM known) AS agents
+    FROM (SELECT DISTINCT agent_id FROM known OFFSET 0) AS agents  -- so that each is compared once
     WHERE $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y')
 ),
 

@@ -5,7 +5,10 @@ WITH question AS MATERIALIZED (
     SELECT
         tsvector_to_array(lexemes) AS asked,
         memory_guild_question($1::varchar, lexemes) AS words,
-        memory_guild_vector($15::text) AS embedding
+        memory_guild_vector($15::text) AS embedding,
+        -- With conditions, or for many results, looking at every vector is better than following an index.
+        NOT $11::boolean AND $12::int <= 500
+            AND memory_guild_has_vectors_index($1, $14::varchar, $16::int) AS is_indexed
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
@@ -25,19 +28,28 @@ worded AS MATERIALIZED (
 ),
 
 alike AS MATERIALIZED (
-    SELECT
-        memory_id,
-        memory_guild_likeness(embedding, (SELECT question.embedding FROM question)) AS likeness
-    FROM memory_vectors
-    WHERE
-        tenant_id = $1 AND embedding_model = $14::varchar AND is_current
-        AND memory_guild_dimensions(embedding) = $16::int
-        AND (NOT $11 OR EXISTS (
-            SELECT FROM include.memories.matching_memories AS matching
-            WHERE matching.memory_id = memory_vectors.memory_id
-        ))
-    ORDER BY likeness DESC, memory_id
-    LIMIT greatest(200, $12)
+    -- Exactly: by each of the tenant's vectors.
+    SELECT memory_id, likeness
+    FROM (
+        SELECT
+            memory_id,
+            memory_guild_likeness(embedding, (SELECT question.embedding FROM question)) AS likeness
+        FROM memory_vectors
+        WHERE
+            tenant_id = $1 AND embedding_model = $14::varchar AND is_current
+            AND memory_guild_dimensions(embedding) = $16::int
+            AND (NOT $11 OR EXISTS (
+                SELECT FROM include.memories.matching_memories AS matching
+                WHERE matching.memory_id = memory_vectors.memory_id
+            ))
+            AND NOT (SELECT is_indexed FROM question)
+        ORDER BY likeness DESC, memory_id
+        LIMIT greatest(200, $12)
+    ) AS exactly
+    UNION ALL
+    SELECT nearest.memory_id, nearest.likeness
+    FROM question CROSS JOIN LATERAL memory_guild_nearest($1, $14, embedding, greatest(200, $12)) AS nearest
+    WHERE is_indexed
 ),
 
 scale AS MATERIALIZED (
@@ -73,7 +85,7 @@ known AS MATERIALIZED (
 
 named AS MATERIALIZED (
     SELECT agent_id
-    FROM (SELECT DISTINCT agent_id FROM known) AS agents
+    FROM (SELECT DISTINCT agent_id FROM known OFFSET 0) AS agents  -- so that each is compared once
     WHERE $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y')
 ),
 
