@@ -1,4 +1,4 @@
-"""An index for the vectors of a large tenant, where there is one: whom it finds, and what it is called.
+"""What keeps large tenants fast: an index of their vectors, where there is one, and a refresh of words by key alone.
 
 ``memory-guild indexes create`` makes such indexes, one for each tenant and model, because one for all would mix them, and
 return too few of a tenant's. Needs pgvector 0.8, whose scans go on until there are enough rows.
@@ -67,11 +67,20 @@ BEGIN
         END $body$;
     $functions$, home, vector_home);
 END $migration$;
+
+-- It is planned once for all tenants, when nobody knows how few memories it is about. Otherwise it would read all words of
+-- a tenant for one edge.
+ALTER FUNCTION memory_guild_refresh_words(VARCHAR, UUID[], UUID[], UUID[]) SET enable_hashjoin = off;
+ALTER FUNCTION memory_guild_refresh_words(VARCHAR, UUID[], UUID[], UUID[]) SET enable_mergejoin = off;
+ALTER FUNCTION memory_guild_refresh_words(VARCHAR, UUID[], UUID[], UUID[]) SET enable_seqscan = off;
 """
 
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
     return """
+ALTER FUNCTION memory_guild_refresh_words(VARCHAR, UUID[], UUID[], UUID[]) RESET enable_seqscan;
+ALTER FUNCTION memory_guild_refresh_words(VARCHAR, UUID[], UUID[], UUID[]) RESET enable_mergejoin;
+ALTER FUNCTION memory_guild_refresh_words(VARCHAR, UUID[], UUID[], UUID[]) RESET enable_hashjoin;
 DROP FUNCTION memory_guild_nearest;
 DROP FUNCTION memory_guild_has_vectors_index(VARCHAR, VARCHAR, INT);
 DROP FUNCTION memory_guild_vectors_index(VARCHAR, VARCHAR, INT);

@@ -1,4 +1,4 @@
-"""Indexes for the vectors of large tenants: recall follows them, and returns what it returns without them."""
+"""What keeps large tenants fast: indexes of their vectors, which change no result, and a refresh of words by key."""
 
 from __future__ import annotations
 
@@ -227,3 +227,17 @@ async def test_who_may_not_see_all_tenants_sees_none_of_their_names(search: str,
 async def test_a_number_of_vectors_that_is_none(database_url: str, min_vectors: object) -> None:
     with pytest.raises(InvalidInputError, match="min_vectors"):
         await indexes.recommend(database_url, min_vectors=min_vectors)  # type: ignore[arg-type]
+
+
+async def test_a_new_edge_does_not_read_the_words_of_the_whole_tenant(search: str, past_scopes: Connection) -> None:
+    await past_scopes.execute(STORE, "acme", 400)
+    await past_scopes.execute("VACUUM ANALYZE memory_words")
+    async with guild.tenant_scope("acme"):
+        first, second = await guild.find(limit=2)
+        await guild.relate(first, second, "follows")
+        async with current_scope().transaction.driver() as driver:
+            scans = await driver.fetchval(
+                "SELECT sum(pg_stat_get_xact_numscans(inhrelid)) FROM pg_inherits"
+                " WHERE inhparent = 'memory_words'::regclass"
+            )
+    assert scans == 0
