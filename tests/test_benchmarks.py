@@ -20,6 +20,7 @@ from benchmarks.contexts import within
 from benchmarks.interleave import Comparison, Side, interleave
 from benchmarks.peers import Peer
 from benchmarks.report import verdict
+from benchmarks.search.__main__ import Options as SearchOptions
 from benchmarks.server import new_database
 from benchmarks.tenancy.guards import GUARDS
 from benchmarks.tenancy.querysets import QUERYSETS
@@ -322,3 +323,30 @@ async def test_the_sides_take_turns_at_going_first() -> None:
     seconds = await interleave([side("a"), side("b")], 3, first=4)
     assert calls == [("a", 4), ("b", 4), ("b", 5), ("a", 5), ("a", 6), ("b", 6)]
     assert seconds == [[4.0, 5.0, 6.0], [4.0, 5.0, 6.0]]
+
+
+def test_what_the_search_costs_is_measured(server_url: str, has_vectors: bool) -> None:
+    if not has_vectors:
+        pytest.skip("this server has no pgvector 0.7 or newer")
+    printed = run_quickly("benchmarks.search", server_url)
+    works = [row["work"] for row in read_rows(printed) if row["work"]]
+    exact = [f"vectors as the exact answer, {count} memories" for count in (313, 146, 53, 24, 11)]
+    assert works == [
+        *(f"recall, {count} memories" for count in (313, 146, 53, 24, 11)),
+        "index of 313 vectors",
+        "the most alike 100 of 313, with the index",
+        "recall, 313 memories, with the index",
+        *exact,
+        "storing a memory, batches of 1,000, without edges",
+        "storing a memory, batches of 1,000, each following another",
+        "storing a memory, remember and relate, one by one",
+        "scope + remember, a fresh text",
+        "remember, a fresh text, in an open scope",
+        "remember_many, 200 records",
+    ]
+    assert {row["verdict"] for row in read_rows(printed) if row["work"] in exact} == {"pass"}
+
+
+def test_parts_of_what_the_search_costs_run_in_their_own_order() -> None:
+    options = SearchOptions.parse(["--only", "cpu", "--only", "latency", "--memories", "5000"])
+    assert (list(options.parts), options.memories) == (["latency", "cpu"], 5_000)
