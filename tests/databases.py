@@ -29,6 +29,10 @@ __all__ = [
     "with_database",
 ]
 
+# Half the work of copying page by page through the write-ahead log, which is faster only where the source is large or
+# the server has much to write at a checkpoint.
+COPY_OF = 'TEMPLATE "{}" STRATEGY FILE_COPY'
+
 CLEAR = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 DELETE FROM memory_records;
@@ -59,7 +63,7 @@ WHERE datname = current_database()
 @contextmanager
 def copied_database(server_url: str, template: str, rows: str = "") -> Iterator[str]:
     """The URL of a copy of the migrated database, with rows, gone after the block."""
-    with new_database(server_url, f'TEMPLATE "{template}"') as url:
+    with new_database(server_url, COPY_OF.format(template)) as url:
         if rows:
             completed(run_statement(url, rows))
         yield url
@@ -82,7 +86,7 @@ class SpareDatabases:
         """The name of an empty migrated database."""
         if self._spare:
             return self._spare.pop()
-        name = await create_database(self._server_url, f'TEMPLATE "{self._template}"')
+        name = await create_database(self._server_url, COPY_OF.format(self._template))
         if not self._fingerprint:
             connection = await asyncpg.connect(with_database(self._server_url, name))
             self._fingerprint = await connection.fetchval(FINGERPRINT)
