@@ -32,7 +32,7 @@ DELETE = "DELETE FROM memory_relationships WHERE source_memory_id = $1 AND targe
 async def pool(verbs_database_url: str, superuser: Connection, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """Tortoise, connected with as many connections as tasks race."""
     monkeypatch.setenv("MEMORY_GUILD_POOL_MAX", "20")
-    async with connect(verbs_database_url):
+    async with connect(verbs_database_url, check_schema=False):
         yield verbs_database_url
 
 

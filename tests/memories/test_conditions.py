@@ -212,7 +212,7 @@ def stored_url(server_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 async def stored(stored_url: str) -> AsyncIterator[None]:
-    async with connect(stored_url):
+    async with connect(stored_url, check_schema=False):
         yield
 
 

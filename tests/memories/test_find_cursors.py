@@ -58,7 +58,7 @@ def url(request: pytest.FixtureRequest, server_url: str, template: str) -> Itera
 @pytest.fixture
 async def past(url: str) -> AsyncIterator[Connection]:
     """A superuser's connection to a database without a memory, and Tortoise connected to it."""
-    async with connected(url) as superuser, connect(url):
+    async with connected(url) as superuser, connect(url, check_schema=False):
         await superuser.execute("DELETE FROM memory_records")
         yield superuser
 

@@ -61,7 +61,7 @@ def unequal_url(server_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 async def unequal(unequal_url: str) -> AsyncIterator[None]:
-    async with connect(unequal_url):
+    async with connect(unequal_url, check_schema=False):
         yield
 
 
@@ -76,7 +76,7 @@ def indexed_url(server_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 async def indexed(indexed_url: str) -> AsyncIterator[None]:
-    async with connect(indexed_url):
+    async with connect(indexed_url, check_schema=False):
         yield
 
 
@@ -286,7 +286,7 @@ async def test_lists_are_planned_for_their_tenant_and_reads_by_key_once(
 ) -> None:
     """Each tenant's scope uses the same prepared statements on the same connection."""
     monkeypatch.setenv("MEMORY_GUILD_POOL_MAX", "1")
-    async with connect(unequal_url):
+    async with connect(unequal_url, check_schema=False):
         for tenant_id in ["giant"] * 8 + ["tiny"] * 8:
             async with tenant_scope(tenant_id):
                 memories = (await find(limit=30)).memories

@@ -51,7 +51,7 @@ def graph_url(server_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 async def graph(graph_url: str) -> AsyncIterator[None]:
-    async with connect(graph_url):
+    async with connect(graph_url, check_schema=False):
         yield
 
 

@@ -30,7 +30,7 @@ async def small_pool(
     monkeypatch.setenv("MEMORY_GUILD_POOL_MAX", "2")
     unhandled: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
-    async with connect(verbs_database_url):
+    async with connect(verbs_database_url, check_schema=False):
         yield
         await assert_pool_is_clean(2)
         async with tenant_scope("bolt"):

@@ -34,7 +34,7 @@ async def search_url(server_url: str, _search_databases: SpareDatabases) -> Asyn
 @pytest.fixture
 async def search(search_url: str) -> AsyncIterator[str]:
     """The package, connected to it."""
-    async with connect(search_url):
+    async with connect(search_url, check_schema=False):  # the checks take longer than most tests
         yield search_url
 
 

@@ -31,7 +31,7 @@ async def small_pool(scopes_database_url: str, monkeypatch: pytest.MonkeyPatch) 
     """Tortoise, connected with two connections at the most; both must be clean and free at the end."""
     monkeypatch.setenv("MEMORY_GUILD_POOL_MAX", "2")
     monkeypatch.setenv("MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS", "20")
-    async with connect(scopes_database_url):
+    async with connect(scopes_database_url, check_schema=False):  # the checks take longer than most tests
         yield scopes_database_url
         await client().execute_script("DELETE FROM memory_records")
         await assert_pool_is_clean(2)
