@@ -38,6 +38,7 @@ ONCE_IS_ENOUGH = (
     "migrations/test_aerich.py",
     "migrations/test_applications.py",
     "search/embedders/",
+    "search/vectors/",
     "tenancy/test_injection.py",
     "testing/",
     "transfer/",
@@ -55,12 +56,18 @@ ONCE_IS_ENOUGH = (
 
 NEED_ALL_EXTRAS = (
     "test_benchmarks.py",
+    "test_chroma.py",
     "test_embed.py",
+    "test_milvus.py",
     "test_minilm.py",
     "test_openai.py",
+    "test_pinecone.py",
+    "test_qdrant.py",
     "test_servers.py",
     "test_static.py",
+    "test_store_failures.py",
     "test_traverse_properties.py",
+    "test_weaviate.py",
 )
 """They import what only the extra ``dev`` installs, so they are part of the long run."""
 

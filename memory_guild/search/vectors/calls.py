@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from urllib.parse import urlsplit, urlunsplit
 
 from memory_guild.errors import VectorIndexError
@@ -33,18 +35,24 @@ class Calls:
     """
 
     def __init__(
-        self, name: str, timeout_seconds: float, status_of: Callable[[BaseException], int | None] | None = None
+        self,
+        name: str,
+        library: str,
+        timeout_seconds: float,
+        status_of: Callable[[BaseException], int | None] | None = None,
     ) -> None:
         """The calls of an index.
 
         Args:
             name: The index's name.
+            library: What has to be imported before the first request, which may take seconds.
             timeout_seconds: How long a request may take.
             status_of: The HTTP status that an exception of the client stands for, or None; ``NOT_SENT`` if it says
                 that there was no connection. By default its ``status_code``.
         """
         self.name = name
         self.timeout_seconds = timeout_seconds
+        self._library = library
         self._status_of = status_of or status_code_of
 
     @asynccontextmanager
@@ -59,6 +67,8 @@ class Calls:
         Raises:
             VectorIndexError: It failed, or took too long.
         """
+        if self._library not in sys.modules:
+            await asyncio.to_thread(import_module, self._library)
         try:
             async with asyncio.timeout(timeout_seconds or self.timeout_seconds):
                 yield

@@ -63,9 +63,8 @@ class ChromaIndex:
         require_extra("MEMORY_GUILD_VECTOR_INDEX", "chroma", "chromadb")
         self._store = store
         self._opened: Any = None
-        self._calls = Calls(
-            f"chroma:{without_secrets(store)}" if isinstance(store, str) else name, timeout_seconds, _status_of
-        )
+        shown = f"chroma:{without_secrets(store)}" if isinstance(store, str) else name
+        self._calls = Calls(shown, "chromadb", timeout_seconds, _status_of)
         self._page_size = page_size
         self._opening = asyncio.Lock()
 
@@ -113,9 +112,9 @@ class ChromaIndex:
         self, tenant_id: str, model: str, vector: Sequence[float], *, limit: int, filters: IndexFilters
     ) -> list[VectorHit]:
         """The vectors of a tenant that are most alike, best first."""
-        from chromadb.errors import NotFoundError
-
         async with self._calls.request():
+            from chromadb.errors import NotFoundError
+
             client = await self._client()
             try:
                 collection = await self._do(
@@ -227,7 +226,8 @@ def _open(store: str, timeout_seconds: float) -> ClientAPI:
     is_secure = address.scheme == "https"
     port = address.port or (443 if is_secure else 8000)
     # The client has no time limit, and no setting for one: ask first, and set it where it has its connections.
-    httpx.get(f"{address.scheme}://{address.hostname}:{port}/api/v2/heartbeat", timeout=timeout_seconds)
+    heartbeat = f"{address.scheme}://{address.hostname}:{port}/api/v2/heartbeat"
+    httpx.get(heartbeat, timeout=timeout_seconds).raise_for_status()
     client = chromadb.HttpClient(address.hostname or "localhost", port, is_secure, settings=settings)
     cast(Any, client)._server._session.timeout = httpx.Timeout(timeout_seconds)
     return client

@@ -63,9 +63,8 @@ class MilvusIndex:
         require_extra("MEMORY_GUILD_VECTOR_INDEX", "milvus", "pymilvus", *packages)
         self._store = store
         self._opened: MilvusClient | None = None
-        self._calls = Calls(
-            f"milvus:{without_secrets(store)}" if isinstance(store, str) else name, timeout_seconds, _status_of
-        )
+        shown = f"milvus:{without_secrets(store)}" if isinstance(store, str) else name
+        self._calls = Calls(shown, "pymilvus", timeout_seconds, _status_of)
         self._page_size = page_size
         self._opening = asyncio.Lock()
         self._creating = asyncio.Lock()
@@ -79,20 +78,11 @@ class MilvusIndex:
         """Store vectors of a tenant by a model. A read that begins afterwards sees them."""
         is_first = True
         for dimensions, batch in batches_of(vectors):
-            rows = [
-                {
-                    "id": str(id_in_store(tenant_id, vector.memory_id)),
-                    "created_at": None,
-                    **_keyed(payload_of(tenant_id, vector)),
-                    "vector": list(vector.vector),
-                }
-                for vector in batch
-            ]
             collection = collection_of(model, dimensions)
             async with self._calls.request(is_first=is_first):
                 others = await self._collections(prefix_of_collections(model)) - {collection}
                 await self._make_ready(collection, dimensions)
-                await self._do("upsert", collection, rows)
+                await self._do("upsert", collection, [_row(tenant_id, vector) for vector in batch])
             is_first = False
             await self._delete(tenant_id, others, [vector.memory_id for vector in batch], is_first=False)
 
@@ -248,8 +238,11 @@ def _status_of(error: BaseException) -> int | None:
     return None
 
 
-def _keyed(payload: dict[str, str | float]) -> dict[str, str | float]:
-    return {field: key_of(str(value)) if field in _KEYS else value for field, value in payload.items()}
+def _row(tenant_id: str, vector: IndexedVector) -> dict[str, Any]:
+    payload = payload_of(tenant_id, vector)
+    keyed = {field: key_of(str(value)) if field in _KEYS else value for field, value in payload.items()}
+    identity = {"id": str(id_in_store(tenant_id, vector.memory_id)), "created_at": None}
+    return identity | keyed | {"vector": list(vector.vector)}
 
 
 def _filter(tenant_id: str, filters: IndexFilters | None = None) -> str:

@@ -59,7 +59,7 @@ class PineconeIndex:
             raise SettingsError("PINECONE_API_KEY", "is missing; set it to a key of your project at Pinecone")
         self._store = store
         self._opened: AsyncPinecone | None = None
-        self._calls = Calls(f"pinecone:{store}" if isinstance(store, str) else name, timeout_seconds)
+        self._calls = Calls(f"pinecone:{store}" if isinstance(store, str) else name, "pinecone", timeout_seconds)
         self._prefix = self._calls.name.partition(":")[2]
         self._page_size = page_size
         self._place = {"cloud": cloud, "region": region}
@@ -75,10 +75,7 @@ class PineconeIndex:
         """Store vectors of a tenant by a model. Reads see them after some seconds."""
         is_first = True
         for dimensions, batch in batches_of(vectors):
-            points = [
-                {"id": str(vector.memory_id), "values": list(vector.vector), "metadata": payload_of(tenant_id, vector)}
-                for vector in batch
-            ]
+            points = [_point(tenant_id, vector) for vector in batch]
             async with self._calls.request(is_first=is_first, timeout_seconds=_CREATION_SECONDS):
                 index = await self._make_ready(dimensions)
             async with self._calls.request(is_first=is_first):
@@ -95,10 +92,10 @@ class PineconeIndex:
 
     async def delete_tenant(self, tenant_id: str) -> None:
         """Delete all that it has of a tenant, of all models."""
-        from pinecone.errors import NotFoundError
-
         async with self._calls.request():
             all_dimensions = await self._of_all_dimensions()
+        from pinecone.errors import NotFoundError
+
         is_first = True
         for dimensions in sorted(all_dimensions):
             async with self._calls.request(is_first=is_first):
@@ -117,9 +114,9 @@ class PineconeIndex:
         self, tenant_id: str, model: str, vector: Sequence[float], *, limit: int, filters: IndexFilters
     ) -> list[VectorHit]:
         """The vectors of a tenant that are most alike, best first."""
-        from pinecone.errors import NotFoundError
-
         async with self._calls.request():
+            from pinecone.errors import NotFoundError
+
             try:
                 found = await (await self._index(len(vector))).query(
                     vector=list(vector),
@@ -133,10 +130,10 @@ class PineconeIndex:
 
     async def count(self, tenant_id: str, model: str) -> int:
         """How many vectors it has of a tenant by a model."""
-        from pinecone.errors import NotFoundError
-
         counted = 0
         async with self._calls.request():
+            from pinecone.errors import NotFoundError
+
             for dimensions in await self._of_all_dimensions():
                 try:
                     described = await (await self._index(dimensions)).describe_namespace(
@@ -149,10 +146,10 @@ class PineconeIndex:
 
     async def list(self, tenant_id: str, model: str) -> AsyncIterator[IndexEntry]:
         """All that it has of a tenant by a model, a page at a time."""
-        from pinecone.errors import NotFoundError
-
         async with self._calls.request():
             all_dimensions = await self._of_all_dimensions()
+        from pinecone.errors import NotFoundError
+
         for dimensions in sorted(all_dimensions):
             token: str | None = None
             while True:
@@ -250,6 +247,10 @@ def _namespaces_of(tenant_id: str) -> str:
 
 def _namespace(tenant_id: str, model: str) -> str:
     return f"{_namespaces_of(tenant_id)}{key_of(model)}"
+
+
+def _point(tenant_id: str, vector: IndexedVector) -> dict[str, Any]:
+    return {"id": str(vector.memory_id), "values": list(vector.vector), "metadata": payload_of(tenant_id, vector)}
 
 
 def _filter(tenant_id: str, filters: IndexFilters | None = None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from memory_guild.search.vectors.stored import (
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
-    from qdrant_client.models import Condition, Filter
+    from qdrant_client.models import Condition, Filter, PointStruct
 
 
 class QdrantIndex:
@@ -57,7 +57,8 @@ class QdrantIndex:
         require_extra("MEMORY_GUILD_VECTOR_INDEX", "qdrant", "qdrant_client")
         self._store = store
         self._opened: AsyncQdrantClient | None = None
-        self._calls = Calls(f"qdrant:{without_secrets(store)}" if isinstance(store, str) else name, timeout_seconds)
+        shown = f"qdrant:{without_secrets(store)}" if isinstance(store, str) else name
+        self._calls = Calls(shown, "qdrant_client", timeout_seconds)
         self._page_size = page_size
         self._ready: set[str] = set()
         self._creating = asyncio.Lock()
@@ -69,24 +70,14 @@ class QdrantIndex:
 
     async def upsert(self, tenant_id: str, model: str, vectors: Sequence[IndexedVector]) -> None:
         """Store vectors of a tenant by a model. A read that begins afterwards sees them."""
-        from qdrant_client.models import PointStruct
-
         is_first = True
         for dimensions, batch in batches_of(vectors):
-            points = [
-                PointStruct(
-                    id=str(id_in_store(tenant_id, vector.memory_id)),
-                    vector=list(vector.vector),
-                    payload=payload_of(tenant_id, vector),
-                )
-                for vector in batch
-            ]
             collection = collection_of(model, dimensions)
             async with self._calls.request(is_first=is_first):
                 others = await self._collections(prefix_of_collections(model)) - {collection}
                 await self._make_ready(collection, dimensions)
                 self._ready.discard(collection)  # until it has proved to be there
-                await self._client().upsert(collection, points, wait=True)
+                await self._client().upsert(collection, [_point(tenant_id, vector) for vector in batch], wait=True)
                 self._ready.add(collection)
             is_first = False
             await self._delete(tenant_id, others, [vector.memory_id for vector in batch], is_first=False)
@@ -99,10 +90,10 @@ class QdrantIndex:
 
     async def delete_tenant(self, tenant_id: str) -> None:
         """Delete all that it has of a tenant, of all models."""
-        from qdrant_client.models import FilterSelector
-
         async with self._calls.request():
             collections = await self._collections(COLLECTION_PREFIX)
+        from qdrant_client.models import FilterSelector
+
         is_first = True
         for collection in sorted(collections):
             async with self._calls.request(is_first=is_first):
@@ -240,6 +231,16 @@ async def _create_payload_indexes(client: AsyncQdrantClient, collection: str) ->
     }
     for field, schema in schemas.items():
         await client.create_payload_index(collection, field, field_schema=schema, wait=True)
+
+
+def _point(tenant_id: str, vector: IndexedVector) -> PointStruct:
+    from qdrant_client.models import PointStruct
+
+    return PointStruct(
+        id=str(id_in_store(tenant_id, vector.memory_id)),
+        vector=list(vector.vector),
+        payload=payload_of(tenant_id, vector),
+    )
 
 
 def _filter(tenant_id: str, filters: IndexFilters | None = None) -> Filter:

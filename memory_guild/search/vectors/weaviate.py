@@ -30,6 +30,7 @@ from memory_guild.search.vectors.stored import (
 
 if TYPE_CHECKING:
     from weaviate import WeaviateAsyncClient
+    from weaviate.classes.data import DataObject
     from weaviate.collections import CollectionAsync
 
 _KEYS = ("agent_id", "source_type")
@@ -63,9 +64,8 @@ class WeaviateIndex:
         require_extra("MEMORY_GUILD_VECTOR_INDEX", "weaviate", "weaviate")
         self._store = store
         self._opened: WeaviateAsyncClient | None = None
-        self._calls = Calls(
-            f"weaviate:{without_secrets(store)}" if isinstance(store, str) else name, timeout_seconds, _status_of
-        )
+        shown = f"weaviate:{without_secrets(store)}" if isinstance(store, str) else name
+        self._calls = Calls(shown, "weaviate.classes", timeout_seconds, _status_of)
         self._page_size = page_size
         self._grpc_port = grpc_port
         self._opening = asyncio.Lock()
@@ -78,23 +78,14 @@ class WeaviateIndex:
 
     async def upsert(self, tenant_id: str, model: str, vectors: Sequence[IndexedVector]) -> None:
         """Store vectors of a tenant by a model. A read that begins afterwards sees them."""
-        from weaviate.classes.data import DataObject
-
         is_first = True
         for dimensions, batch in batches_of(vectors):
-            objects = [
-                DataObject(
-                    uuid=vector.memory_id,
-                    vector=list(vector.vector),
-                    properties=_keyed(payload_of(tenant_id, vector)),
-                )
-                for vector in batch
-            ]
             name = collection_of(model, dimensions)
             async with self._calls.request(is_first=is_first):
                 others = await self._collections(prefix_of_collections(model)) - {name}
                 await self._make_ready(name)
-                added = await (await self._of_tenant(name, tenant_id)).data.insert_many(objects)
+                collection = await self._of_tenant(name, tenant_id)
+                added = await collection.data.insert_many([_object(tenant_id, vector) for vector in batch])
                 if added.has_errors:
                     raise _PartOfTheBatchError
             is_first = False
@@ -121,10 +112,10 @@ class WeaviateIndex:
         self, tenant_id: str, model: str, vector: Sequence[float], *, limit: int, filters: IndexFilters
     ) -> list[VectorHit]:
         """The vectors of a tenant that are most alike, best first."""
-        from weaviate.classes.query import MetadataQuery
-
         name = collection_of(model, len(vector))
         async with self._calls.request():
+            from weaviate.classes.query import MetadataQuery
+
             try:
                 found = await (await self._of_tenant(name, tenant_id)).query.near_vector(
                     list(vector),
@@ -287,8 +278,12 @@ def _status_of(error: BaseException) -> int | None:
     return 403 if status == StatusCode.PERMISSION_DENIED.value[0] else status
 
 
-def _keyed(payload: dict[str, str | float]) -> dict[str, str | float]:
-    return {field: key_of(str(value)) if field in _KEYS else value for field, value in payload.items()}
+def _object(tenant_id: str, vector: IndexedVector) -> DataObject[Any, None]:
+    from weaviate.classes.data import DataObject
+
+    payload = payload_of(tenant_id, vector)
+    keyed = {field: key_of(str(value)) if field in _KEYS else value for field, value in payload.items()}
+    return DataObject(uuid=vector.memory_id, vector=list(vector.vector), properties=keyed)
 
 
 def _filter(tenant_id: str, filters: IndexFilters) -> Any:
