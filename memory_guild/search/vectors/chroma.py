@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -132,6 +132,7 @@ class ChromaIndex:
         return [
             VectorHit(UUID(payload["memory_id"]), 1 - distance)
             for payload, distance in zip(found["metadatas"][0], found["distances"][0], strict=True)
+            if payload  # Chroma answers nothing for what was deleted meanwhile
         ]
 
     async def count(self, tenant_id: str, model: str) -> int:
@@ -159,7 +160,7 @@ class ChromaIndex:
                         offset=offset,
                         include=["metadatas"],
                     )
-                for payload in page["metadatas"]:
+                for payload in filter(None, page["metadatas"]):
                     yield IndexEntry(UUID(payload["memory_id"]), payload["fingerprint"])
                 offset += self._page_size
                 if len(page["ids"]) < self._page_size:
@@ -229,7 +230,8 @@ def _open(store: str, timeout_seconds: float) -> ClientAPI:
     heartbeat = f"{address.scheme}://{address.hostname}:{port}/api/v2/heartbeat"
     httpx.get(heartbeat, timeout=timeout_seconds).raise_for_status()
     client = chromadb.HttpClient(address.hostname or "localhost", port, is_secure, settings=settings)
-    cast(Any, client)._server._session.timeout = httpx.Timeout(timeout_seconds)
+    inside: Any = client
+    inside._server._session.timeout = httpx.Timeout(timeout_seconds)
     return client
 
 

@@ -76,9 +76,11 @@ class QdrantIndex:
             async with self._calls.request(is_first=is_first):
                 others = await self._collections(prefix_of_collections(model)) - {collection}
                 await self._make_ready(collection, dimensions)
-                self._ready.discard(collection)  # until it has proved to be there
-                await self._client().upsert(collection, [_point(tenant_id, vector) for vector in batch], wait=True)
-                self._ready.add(collection)
+                try:
+                    await self._client().upsert(collection, [_point(tenant_id, vector) for vector in batch], wait=True)
+                except Exception:
+                    self._ready.discard(collection)  # somebody may have deleted it
+                    raise
             is_first = False
             await self._delete(tenant_id, others, [vector.memory_id for vector in batch], is_first=False)
 
@@ -118,7 +120,7 @@ class QdrantIndex:
                 if await self._client().collection_exists(collection):
                     raise
                 return []
-        return [VectorHit(UUID((point.payload or {})["memory_id"]), point.score) for point in found.points]
+        return [VectorHit(UUID(point.payload["memory_id"]), point.score) for point in found.points if point.payload]
 
     async def count(self, tenant_id: str, model: str) -> int:
         """How many vectors it has of a tenant by a model."""
@@ -145,7 +147,7 @@ class QdrantIndex:
                         offset=offset,
                         with_payload=["memory_id", "fingerprint"],
                     )
-                for payload in (point.payload or {} for point in page):
+                for payload in (point.payload for point in page if point.payload):
                     yield IndexEntry(UUID(payload["memory_id"]), payload["fingerprint"])
                 if offset is None:
                     break

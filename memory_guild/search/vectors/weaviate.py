@@ -87,7 +87,7 @@ class WeaviateIndex:
                 collection = await self._of_tenant(name, tenant_id)
                 added = await collection.data.insert_many([_object(tenant_id, vector) for vector in batch])
                 if added.has_errors:
-                    raise _PartOfTheBatchError
+                    raise PartlyFailedError
             is_first = False
             await self._delete(tenant_id, others, [vector.memory_id for vector in batch], is_first=False)
 
@@ -231,11 +231,11 @@ class WeaviateIndex:
                     collection = await self._of_tenant(name, tenant_id)
                     deleted = await collection.data.delete_many(where=Filter.by_id().contains_any(batch))
                     if deleted.failed:
-                        raise _PartOfTheBatchError
+                        raise PartlyFailedError
                 is_first = False
 
 
-class _PartOfTheBatchError(Exception):
+class PartlyFailedError(Exception):
     """Weaviate answered that it did a part of what was asked."""
 
 
