@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import memory_guild as guild
 from memory_guild.database.scope import current_scope
-from tests.search.vectors import assert_searched_vectors_are_true, axes, searched_vectors
+from tests.search.searched_vectors import assert_searched_vectors_are_true, axes, searched_vectors
 from tests.search.words import Connection
 
 MODEL, OTHER = "written:down", "another"

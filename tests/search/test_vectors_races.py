@@ -12,8 +12,8 @@ import pytest
 
 import memory_guild as guild
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError, TransactionConflictError, UnknownMemoryError
+from tests.search.searched_vectors import assert_searched_vectors_are_true
 from tests.search.test_embeddings import until_somebody_waits
-from tests.search.vectors import assert_searched_vectors_are_true
 from tests.search.words import Connection
 
 MODEL = "written:down"
