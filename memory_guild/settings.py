@@ -180,6 +180,7 @@ class Settings:
         seal_key: What opens the scopes of a sealed database; None where the login may read it, as the embedded server's
             may, or nothing is sealed.
         embedder: What turns texts into vectors: the name of an embedder.
+        text_search: How the search reads words, for upgrades; None for what the database has.
         embedded_folder: Where the embedded server keeps its data; None for the user's data folder.
         embedded_version: The embedded server's major version; None for that of its data, or the newest for new data.
     """
@@ -195,6 +196,7 @@ class Settings:
     pooler: bool = False
     seal_key: SealKey | None = None
     embedder: str = "none"
+    text_search: str | None = None
     embedded_folder: Path | None = None
     embedded_version: int | None = None
 
@@ -370,6 +372,9 @@ _OF_SETTINGS = {
         "MEMORY_GUILD_EMBEDDER",
         _embedder_name,
         "must be none, static, minilm, openai:MODEL or sentence-transformers:MODEL",
+    ),
+    "text_search": Variable(
+        "MEMORY_GUILD_TEXT_SEARCH", str, "must be a configuration of PostgreSQL's text search, such as german"
     ),
     "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", _folder, "must be a path"),
     "embedded_version": Variable(

@@ -14,18 +14,28 @@ from memory_guild.cli.console import errors, output
 
 def run(
     search: Annotated[bool, typer.Option("--search", help="Install what recall needs, too.")] = False,
+    text_search: Annotated[
+        str | None,
+        typer.Option(help="How the search reads words, such as german; a change indexes all memories anew."),
+    ] = None,
 ) -> None:
     """Create or upgrade the tables, and give the roles again what they lack. Several processes may run this at once."""
     mended: list[str] = []
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=errors, disable=not search
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=errors,
+        disable=not search and text_search is None,
     ) as bar:
         task = bar.add_task("installing the search", total=None)
 
         def show(done: int) -> None:
             bar.update(task, description=f"{done:,} memories indexed")
 
-        applied = asyncio.run(schema.upgrade(search=search, progress=mended.append, indexed=show))
+        applied = asyncio.run(
+            schema.upgrade(search=search, text_search=text_search, progress=mended.append, indexed=show)
+        )
     for name in applied:
         output.print(f"applied {name}", highlight=False)
     for grant in mended:

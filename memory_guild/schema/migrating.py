@@ -23,8 +23,9 @@ from memory_guild.database.migrations import (
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
 from memory_guild.database.tortoise import separate_tortoise
-from memory_guild.errors import SchemaError, SchemaTooNewError
+from memory_guild.errors import InvalidInputError, SchemaError, SchemaTooNewError
 from memory_guild.schema.rights import restore_rights
+from memory_guild.schema.scripts import choosing_text_search
 
 if TYPE_CHECKING:
     import asyncpg
@@ -42,6 +43,7 @@ async def upgrade(
     *,
     schema: str | None = None,
     search: bool = False,
+    text_search: str | None = None,
     progress: Callable[[str], None] | None = None,
     indexed: Callable[[int], None] | None = None,
 ) -> list[str]:
@@ -57,6 +59,9 @@ async def upgrade(
         search: Whether to install the search that ``recall`` needs, too: tables of its own, and triggers on the five.
             Memories that are there already are indexed, in small transactions, while agents work; if that is
             interrupted, run it again. Where the search is installed, its migrations are always applied.
+        text_search: How the search reads words: a configuration of PostgreSQL's text search, such as ``german``; by
+            default ``MEMORY_GUILD_TEXT_SEARCH``, and without it the one that the database has, ``english`` at first.
+            A change indexes all memories anew, as above; until then a memory is found by its old words.
         progress: Called with each statement that gave the roles what they lacked.
         indexed: Called now and then with how many memories have been indexed or were already.
 
@@ -64,6 +69,8 @@ async def upgrade(
         The names of the migrations that this call applied, in order.
 
     Raises:
+        InvalidInputError: The server has no such ``text_search``, or it is given and the database has no search and is
+            to get none; nothing was changed.
         SchemaTooNewError: The database has migrations that this code does not know; nothing was changed.
         TablesExistError: The database has tables of these names from elsewhere; nothing was changed.
         SchemaError: The search is wanted, and the server has no pgvector 0.7 or newer; nothing was changed.
@@ -76,7 +83,8 @@ async def upgrade(
         client().dedicated_connection() as lock,
     ):
         async with _turn(lock):
-            apps = [TABLES, SEARCH] if search or await applied_migrations(SEARCH) else [TABLES]
+            has_search = search or bool(await applied_migrations(SEARCH))
+            apps = [TABLES, SEARCH] if has_search else [TABLES]
             pending = [name for app in apps for name in await _pending(app)]
             if search and not await lock.fetchval(statement("schema/has_vectors")):
                 raise SchemaError(
@@ -84,14 +92,22 @@ async def upgrade(
                     " `apt install postgresql-18-pgvector` for PostgreSQL 18, and upgrade again"
                 )
             settings = settings_for(database_url, schema=schema)
+            if text_search is not None and not has_search:
+                raise InvalidInputError(
+                    "text_search", "is for the search, which this database has not; use search=True"
+                )
+            wanted = settings.text_search if text_search is None else text_search
+            chosen = await _text_search_of_server(lock, wanted) if has_search and wanted is not None else None
             for app in apps:
                 await repeated(partial(_apply, app, settings), _ATTEMPTS)
             for grant in await restore_rights(lock, client().schema):
                 if progress is not None:
                     progress(grant)
-        if search:
+        if search or chosen is not None:
             # In a turn of its own: the roles may be new, and others see them once they are committed.
             async with _turn(lock):
+                if chosen is not None:
+                    await repeated(partial(_choose_text_search, chosen), _ATTEMPTS)
                 await _index_words(indexed or (lambda _: None))
         return pending
 
@@ -127,8 +143,36 @@ async def _apply(app: str, settings: Settings) -> None:
         await command.upgrade()
 
 
+async def _text_search_of_server(connection: Connection, name: str) -> str:
+    """The name of a configuration of the text search with its schema.
+
+    Raises:
+        InvalidInputError: The server has none of this name.
+    """
+    rows = await connection.fetch(statement("schema/text_searches"))
+    for row in rows:
+        if name in (row["name"], row["qualified"]):
+            return str(row["qualified"])
+    known = ", ".join(row["name"] or row["qualified"] for row in rows)
+    raise InvalidInputError("text_search", f"is no configuration of this server's text search; it has: {known}")
+
+
+async def _choose_text_search(qualified: str) -> None:
+    """Choose the text search of the database. Words that were made with another one are to be made anew."""
+    async with client().dedicated_connection() as connection:
+        with translated_errors():
+            async with connection.transaction():
+                if await connection.fetchval(statement("schema/text_search")) != qualified:
+                    await connection.execute("SET LOCAL statement_timeout = 0")
+                    await connection.execute(statement("schema/stop_indexing"))
+                    await connection.execute(await choosing_text_search(qualified))
+
+
 async def _index_words(indexed: Callable[[int], None]) -> None:
-    """Index the memories that were stored before the search was installed, a few hundred in each transaction."""
+    """Index the memories that were stored before the search was installed, or while it read words in another language.
+
+    A few hundred in each transaction.
+    """
     async with client().dedicated_connection() as connection:
         # All have a row before the first is completed by its neighbors' words: the migration says why.
         for name in ("schema/index_words", "schema/complete_words"):

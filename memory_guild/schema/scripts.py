@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import asyncio
 
+from memory_guild.database.engine import client
 from memory_guild.database.migrations import SEARCH, TABLES, applied_migrations, known_migrations, migrations_folder
+from memory_guild.database.statements import statement
 
 
 async def upgrade_scripts() -> list[str]:
     """The SQL of all migrations that the database has or should have, in order; of the search only where it is.
 
-    The first one is the specification itself.
+    The first one is the specification itself. Behind those of the search comes what the database chose afterwards: its
+    text search.
     """
-    apps = [TABLES, SEARCH] if await applied_migrations(SEARCH) else [TABLES]
-    return [await _upgrade_script(app, name) for app in apps for name in known_migrations(app)]
+    has_search = bool(await applied_migrations(SEARCH))
+    apps = [TABLES, SEARCH] if has_search else [TABLES]
+    scripts = [await _upgrade_script(app, name) for app in apps for name in known_migrations(app)]
+    return [*scripts, await choosing_text_search(await _text_search())] if has_search else scripts
+
+
+async def choosing_text_search(qualified: str) -> str:
+    """The statement that chooses a configuration of the text search, named with its schema."""
+    (row,) = await client().execute_query_dict(statement("schema/choosing_text_search"), [qualified])
+    return str(row["format"])
+
+
+async def _text_search() -> str:
+    (row,) = await client().execute_query_dict(statement("schema/text_search"))
+    return str(row["format"])
 
 
 async def _upgrade_script(app: str, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple, Unpack
 from uuid import UUID
@@ -34,10 +33,6 @@ from memory_guild.values.checks import check_name, check_words
 
 _BY_WORDS = MatchingStatement("search/recall_memories", explanations=SEARCH_NOT_INSTALLED)
 _BY_VECTORS_TOO = MatchingStatement("search/recall_memories_and_vectors", explanations=SEARCH_NOT_INSTALLED)
-
-_ASKS_FOR_TIME = re.compile(
-    r"\b(when|how long|what (date|time|month|year|day)|which (month|year|day))\b", re.IGNORECASE
-)
 
 
 class Recalled(
@@ -97,7 +92,7 @@ async def recall(
     compared by it, too. Inside a scope the embedder must be one that works on this machine.
 
     Args:
-        query: The question, or any words. It is read as English, as the memories are.
+        query: The question, or any words. It is read in the language of the database, as the memories are.
         vector: The question's vector, if you computed it; by default the database's embedder makes it.
         model: The name of the model that made ``vector``; by default that of the database's embedder.
         tenant_id: The tenant, for a call outside scopes: the question is embedded first, and then searched in a short
@@ -139,7 +134,7 @@ async def recall(
 async def _recall(
     query: str, question: QuestionVector | None, limit: int, arguments: ConditionArguments, is_narrowed: bool
 ) -> RecalledMemories:
-    asked = (*arguments, query, is_narrowed, limit, _ASKS_FOR_TIME.search(query) is not None)
+    asked = (*arguments, query, is_narrowed, limit)
     if question is None:
         rows = await _BY_WORDS.for_conditions(arguments).fetch(*asked)
     else:

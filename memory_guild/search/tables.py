@@ -18,6 +18,7 @@ class MemoryWords(Model):
     is_forgotten = fields.BooleanField()
     is_complete = fields.BooleanField(default=True)
     words = fields.TextField()
+    text_search = fields.TextField(default="english")
 
     class Meta:
         """The table."""

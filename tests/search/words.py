@@ -16,8 +16,12 @@ Vector: TypeAlias = dict[int, float]
 MEMORIES = """
 SELECT memory_id, memory_guild_word(lexeme) AS word, cardinality(positions) AS times
 FROM memory_records
+CROSS JOIN LATERAL (SELECT created_at AT TIME ZONE 'UTC' AS moment) AS dated
 CROSS JOIN LATERAL unnest(to_tsvector(
-    'english', content_text || coalesce(' ' || to_char(created_at AT TIME ZONE 'UTC', 'FMMonth YYYY DD'), '')
+    $2::regconfig,
+    content_text || coalesce(
+        ' ' || concat_ws(' ', ($3::text[])[extract(month FROM moment)::int], to_char(moment, 'YYYY DD')), ''
+    )
 ))
 WHERE tenant_id = $1 AND is_deleted IS NOT TRUE
 """
@@ -25,11 +29,20 @@ EDGES = """
 SELECT source_memory_id, target_memory_id, relationship_type FROM memory_relationships
 JOIN memory_records ON memory_id = source_memory_id WHERE tenant_id = $1
 """
+ENGLISH = [
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+]
+GERMAN = [
+    *("Januar", "Februar", "März", "April", "Mai", "Juni", "Juli"),
+    *("August", "September", "Oktober", "November", "Dezember"),
+]
+MONTHS = {"english": ENGLISH, "german": GERMAN, "simple": []}
 UNTRUE = """
 SELECT count(*) FROM memory_words AS words FULL JOIN memory_records AS memory USING (tenant_id, memory_id)
 WHERE tenant_id = $1 AND (
-    words.pivot IS NULL OR memory.agent_id IS NULL OR NOT is_complete OR is_forgotten <> (is_deleted IS TRUE)
-    OR is_forgotten AND (lexemes <> '' OR words.words::text <> '{}/536870912')
+    words.pivot IS NULL OR memory.agent_id IS NULL OR NOT is_complete OR text_search <> $2
+    OR is_forgotten <> (is_deleted IS TRUE) OR is_forgotten AND (lexemes <> '' OR words.words::text <> '{}/536870912')
 )
 """
 
@@ -46,10 +59,10 @@ def _read(text: str) -> Vector:
     return {int(number): float(weight) for number, _, weight in pairs}
 
 
-async def expected_vectors(connection: Connection, tenant_id: str) -> dict[UUID, Vector]:
+async def expected_vectors(connection: Connection, tenant_id: str, text_search: str = "english") -> dict[UUID, Vector]:
     """The vectors made from scratch."""
     own: dict[UUID, Counter[int]] = defaultdict(Counter)
-    for row in await connection.fetch(MEMORIES, tenant_id):
+    for row in await connection.fetch(MEMORIES, tenant_id, text_search, MONTHS[text_search]):
         own[row["memory_id"]][row["word"]] += row["times"]
     follows, followed, refers = defaultdict(list), defaultdict(list), defaultdict(set)
     for source, target, kind in await connection.fetch(EDGES, tenant_id):
@@ -94,10 +107,11 @@ def _baked(
     return {word: f * 1.9 / (f + 0.9) for word, f in frequencies.items() if f > 0.002}
 
 
-async def assert_vectors_are_true(connection: Connection, tenant_id: str) -> None:
+async def assert_vectors_are_true(connection: Connection, tenant_id: str, text_search: str = "english") -> None:
     """Every vector is the one made from scratch, and forgotten memories have no words."""
-    assert await connection.fetchval(UNTRUE, tenant_id) == 0
-    stored, expected = await stored_vectors(connection, tenant_id), await expected_vectors(connection, tenant_id)
+    assert await connection.fetchval(UNTRUE, tenant_id, text_search) == 0
+    stored = await stored_vectors(connection, tenant_id)
+    expected = await expected_vectors(connection, tenant_id, text_search)
     assert stored.keys() == expected.keys()
     for memory_id, vector in expected.items():
         assert stored[memory_id] == pytest.approx(vector, rel=1e-4)

@@ -1,8 +1,11 @@
 -- The memories of tenant $1 that answer the question $10 best, at most $12 of them, best first. If $11, only those that
--- match the conditions $2 to $9. $13 says whether the question asks for a time. lexical is 1 for the memory whose words
--- answer best. Each row says which words of the question its own text has, and which its neighbors have.
+-- match the conditions $2 to $9. lexical is 1 for the memory whose words answer best. Each row says which words of the
+-- question its own text has, and which its neighbors have.
 WITH question AS MATERIALIZED (
-    SELECT tsvector_to_array(lexemes) AS asked, memory_guild_question($1::varchar, lexemes) AS words
+    SELECT
+        tsvector_to_array(lexemes) AS asked,
+        memory_guild_question($1::varchar, lexemes) AS words,
+        memory_guild_asks_when($10) AS asks_when
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
@@ -44,7 +47,7 @@ scored AS (
         CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent,
         CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
         CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
-        CASE WHEN names_time AND $13::boolean THEN 0.1 ELSE 0 END AS time
+        CASE WHEN names_time AND (SELECT asks_when FROM question) THEN 0.1 ELSE 0 END AS time
     FROM known
 ),
 

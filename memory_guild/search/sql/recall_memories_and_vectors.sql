@@ -1,14 +1,15 @@
--- As recall_memories.sql, and the vectors count: $15 is the question's, made by the model $14, and has $16 dimensions.
+-- As recall_memories.sql, and the vectors count: $14 is the question's, made by the model $13, and has $15 dimensions.
 -- lexical is at most 0.65, for the memory whose words answer best, and vector at most 0.35, for the memory whose vector
 -- is most like the question's; it is 0 for the two hundredth. Where there are no vectors, lexical is at most 1.
 WITH question AS MATERIALIZED (
     SELECT
         tsvector_to_array(lexemes) AS asked,
         memory_guild_question($1::varchar, lexemes) AS words,
-        memory_guild_vector($15::text) AS embedding,
+        memory_guild_asks_when($10) AS asks_when,
+        memory_guild_vector($14::text) AS embedding,
         -- With conditions, or for many results, looking at every vector is better than following an index.
         NOT $11::boolean AND $12::int <= 500
-            AND memory_guild_has_vectors_index($1, $14::varchar, $16::int) AS is_indexed
+            AND memory_guild_has_vectors_index($1, $13::varchar, $15::int) AS is_indexed
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
@@ -36,8 +37,8 @@ alike AS MATERIALIZED (
             memory_guild_likeness(embedding, (SELECT question.embedding FROM question)) AS likeness
         FROM memory_vectors
         WHERE
-            tenant_id = $1 AND embedding_model = $14::varchar AND is_current
-            AND memory_guild_dimensions(embedding) = $16::int
+            tenant_id = $1 AND embedding_model = $13::varchar AND is_current
+            AND memory_guild_dimensions(embedding) = $15::int
             AND (NOT $11 OR EXISTS (
                 SELECT FROM include.memories.matching_memories AS matching
                 WHERE matching.memory_id = memory_vectors.memory_id
@@ -48,7 +49,7 @@ alike AS MATERIALIZED (
     ) AS exactly
     UNION ALL
     SELECT nearest.memory_id, nearest.likeness
-    FROM question CROSS JOIN LATERAL memory_guild_nearest($1, $14, embedding, greatest(200, $12)) AS nearest
+    FROM question CROSS JOIN LATERAL memory_guild_nearest($1, $13, embedding, greatest(200, $12)) AS nearest
     WHERE is_indexed
 ),
 
@@ -102,7 +103,7 @@ scored AS (
         CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent,
         CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
         CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
-        CASE WHEN names_time AND $13::boolean THEN 0.1 ELSE 0 END AS time
+        CASE WHEN names_time AND (SELECT asks_when FROM question) THEN 0.1 ELSE 0 END AS time
     FROM known CROSS JOIN scale
 ),
 
