@@ -1,7 +1,8 @@
 """How many of the memories that hold the answer `recall` returns: ``python -m benchmarks.recall --embedder minilm``.
 
-The questions are those of LoCoMo and BEAM, which are not part of the repository: ``MEMORY_GUILD_DATA`` names the folder
-that has them, by default ``../shared/data``, with a ``load.py`` that reads them.
+The questions are those of LoCoMo, BEAM and MuSiQue, which are not part of the repository: ``MEMORY_GUILD_DATA`` names
+the folder that has them, by default ``../shared/data``, with a ``load.py`` that reads them. ``all @10`` is the share of
+the questions for which all of these memories are among the first ten.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from memory_guild.database.scope import current_scope
 from memory_guild.models import hash_content
 from memory_guild.search.embedders import Embedder, embedder_of
 
-SETS = ("locomo-dev", "beam-dev")
+SETS = ("locomo-dev", "beam-dev", "musique")
 DEPTHS = (5, 10, 20)
+COMPLETE_AT = 10
 _HERE = Path(__file__).resolve().parents[1]
 _ALIKE = """
 SELECT memory_id FROM memory_own_vectors WHERE tenant_id = $1
@@ -80,14 +82,17 @@ class Shares:
 
     def __init__(self) -> None:
         self._by_depth: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
+        self._complete: list[float] = []
 
     def add(self, wanted: set[UUID], found: Sequence[UUID]) -> None:
         """Count a question."""
         for depth in DEPTHS:
             self._by_depth[depth].append(len(wanted.intersection(found[:depth])) / len(wanted))
+        self._complete.append(float(wanted.issubset(found[:COMPLETE_AT])))
 
     def __str__(self) -> str:
-        return " | ".join(f"{100 * mean(shares):.1f}" for shares in self._by_depth.values())
+        shares = [*self._by_depth.values(), self._complete]
+        return " | ".join(f"{100 * mean(share):.1f}" for share in shares)
 
 
 async def alike(tenant_id: str, vector: Sequence[float]) -> list[UUID]:
@@ -98,12 +103,14 @@ async def alike(tenant_id: str, vector: Sequence[float]) -> list[UUID]:
     return [row["memory_id"] for row in rows]
 
 
-async def measure(tenants: Sequence[Any], embedder: Embedder | None) -> tuple[Shares, Shares, float]:
+async def measure(tenants: Sequence[Any], embedder: Embedder | None, *, by_names: bool) -> tuple[Shares, Shares, float]:
     """The shares of `recall`, those of vectors alone, and the median milliseconds of a question without its model."""
     shares, of_vectors = Shares(), Shares()
     seconds: list[float] = []
     for tenant in tenants:
         ids = await store(tenant)
+        if by_names:
+            await guild.relate_by_names(tenant.name)
         if embedder is not None:
             await guild.embed_pending(tenant.name)
         for question, evidence, _ in tenant.q:
@@ -119,16 +126,16 @@ async def measure(tenants: Sequence[Any], embedder: Embedder | None) -> tuple[Sh
     return shares, of_vectors, 1000 * sorted(seconds)[len(seconds) // 2]
 
 
-async def run(url: str, names: Sequence[str], data: ModuleType, embedder: Embedder | None) -> None:
+async def run(url: str, names: Sequence[str], data: ModuleType, embedder: Embedder | None, *, by_names: bool) -> None:
     """Print a row for each set, and one for vectors alone."""
-    print("| Questions | memories | @5 | @10 | @20 | ms a question |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| Questions | memories | @5 | @10 | @20 | all @10 | ms a question |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in names:
         tenants = data.load(name)
         async with new_database(url) as database:
             await guild.upgrade(database, search=True)
             async with guild.connect(database, embedder=embedder or "none"):
-                shares, of_vectors, milliseconds = await measure(tenants, embedder)
+                shares, of_vectors, milliseconds = await measure(tenants, embedder, by_names=by_names)
         memories, questions = sum(len(tenant.text) for tenant in tenants), sum(len(tenant.q) for tenant in tenants)
         print(f"| {name}, {questions:,} questions | {memories:,} | {shares} | {milliseconds:.1f} |", flush=True)
         if embedder is not None:
@@ -140,11 +147,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", default=SETS, help="which sets of questions")
     parser.add_argument("--embedder", default="none", help="none, static, minilm, or another of docs/embedders.md")
+    parser.add_argument("--names", action="store_true", help="relate documents that share a rare name")
     parser.add_argument("--url", help="a server; by default a private one")
     arguments = parser.parse_args()
     data = loader(Path(os.environ.get("MEMORY_GUILD_DATA", _HERE.parent / "shared" / "data")))
     with server(arguments.url) as url:
-        asyncio.run(run(url, arguments.sets, data, embedder_of(arguments.embedder)))
+        asyncio.run(run(url, arguments.sets, data, embedder_of(arguments.embedder), by_names=arguments.names))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from memory_guild.database.connecting import connect
 from memory_guild.errors import MemoryGuildError
 from memory_guild.graph.edges import relate, relate_many, unrelate
 from memory_guild.graph.neighbors import contradictions, neighbors
+from memory_guild.graph.relating_by_names import relate_by_names
 from memory_guild.graph.versions import as_of, supersede
 from memory_guild.graph.walks import path, subgraph, traverse
 from memory_guild.memories.changing import update
@@ -61,6 +62,7 @@ __all__ = [
     "purge",
     "recall",
     "relate",
+    "relate_by_names",
     "relate_many",
     "remember",
     "remember_many",

@@ -121,6 +121,7 @@ def arguments_of(memory: MemoryRecord, other: MemoryRecord) -> dict[str, dict[st
         "purge": {"older_than": timedelta(0)},
         "recall": {"query": "one"},
         "relate": {"source": memory, "target": other, "relationship_type": "supports"},
+        "relate_by_names": {"tenant_id": "odd"},
         "relate_many": {"edges": []},
         "remember": {"content_text": "new", "source_type": "document"},
         "remember_many": {"items": [{"content_text": "new", "source_type": "document"}]},

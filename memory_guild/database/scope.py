@@ -44,6 +44,12 @@ def surrounding_scope() -> Scope | None:
     return None if transaction_of_task.get() is None else _current.get()  # a database that was chosen since hides it
 
 
+def is_in_scope() -> bool:
+    """Whether the task is in a scope that has not ended."""
+    scope = surrounding_scope()
+    return scope is not None and not scope.transaction.closed
+
+
 def current_scope() -> Scope:
     """The scope that the current task is in; a task inherits the one that it was started in.
 

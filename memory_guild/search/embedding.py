@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from memory_guild.database.engine import client
-from memory_guild.database.scope import surrounding_scope
+from memory_guild.database.scope import is_in_scope
 from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
 from memory_guild.database.statements import Statement
 from memory_guild.errors import EmbedderError, InvalidInputError, ScopeError
@@ -120,12 +120,6 @@ def embedder_of_database() -> Embedder | None:
     if pool.embedder is None:
         pool.embedder = embedder_of(pool.settings.embedder)
     return pool.embedder
-
-
-def is_in_scope() -> bool:
-    """Whether the task is in a scope that has not ended."""
-    scope = surrounding_scope()
-    return scope is not None and not scope.transaction.closed
 
 
 def _embedder(field: str, embedder: Embedder | str | None) -> Embedder | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Unpack
 from uuid import UUID
 
+from memory_guild.database.scope import is_in_scope
 from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
 from memory_guild.errors import InvalidInputError, TenantMismatchError
 from memory_guild.memories.arguments import check_whole_number, current_tenant
@@ -23,7 +24,6 @@ from memory_guild.search.embedding import (
     QuestionVector,
     embed_question,
     embedder_of_database,
-    is_in_scope,
     refuse_other_dimensions,
 )
 from memory_guild.search.embeddings import check_model
