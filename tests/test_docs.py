@@ -64,7 +64,7 @@ def test_readme_shows_the_real_output_of_the_demo(database_url: str, has_vectors
 
 
 def test_readme_commands_are_those_of_ci() -> None:
-    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    script = [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
     commands = [command.strip() for command in blocks(ROOT / "README.md", "sh")]
     assert len(commands) == 2
     assert [command for command in commands if command not in script] == []
