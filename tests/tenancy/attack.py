@@ -34,11 +34,13 @@ class World:
         url: The login's URL.
         superuser_url: The witness's.
         seal_key: What opens its scopes; empty where it is not sealed.
+        witness: What looks at the rows.
     """
 
     url: str
     superuser_url: str
     seal_key: str = ""
+    witness: type[Witness] = Witness
 
     @asynccontextmanager
     async def entered(self, *, crowded: bool) -> AsyncIterator[Witness]:
@@ -46,7 +48,7 @@ class World:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MEMORY_GUILD_SEAL_KEY", self.seal_key)
             async with connected(self.superuser_url) as superuser, connect(self.url):
-                witness = Witness(superuser)
+                witness = self.witness(superuser)
                 await superuser.execute(EMPTY)
                 await witness.populate(crowded=crowded)
                 yield witness

@@ -187,12 +187,23 @@ WITH memory AS (
 SELECT own, md5(string_agg(row, '|' ORDER BY row)) AS digest FROM (
     SELECT own, row FROM memory UNION ALL SELECT own, row FROM embedding UNION ALL SELECT own, row FROM edge
     UNION ALL SELECT false, row FROM shared
+    {{more_rows}}
 ) AS rows GROUP BY own
 """
 
 
 class Witness:
-    """A superuser beside the scopes: says whether others' rows have changed, and puts the attacker's back."""
+    """A superuser beside the scopes: says whether others' rows have changed, and puts the attacker's back.
+
+    Attributes:
+        others_rows: Stores the strangers' rows.
+        own_rows: Stores the attacker's, instead of those that are there.
+        more_rows: Further rows to look at, as an arm of a UNION ALL: whether they are the attacker's, and their text.
+    """
+
+    others_rows = OTHERS_ROWS
+    own_rows = OWN_ROWS
+    more_rows = ""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -201,7 +212,7 @@ class Witness:
 
     async def populate(self, *, crowded: bool) -> None:
         """Store the attacker's rows, and the strangers' where the world is crowded."""
-        await self._connection.execute((OTHERS_ROWS if crowded else "") + OWN_ROWS + "ANALYZE")
+        await self._connection.execute((self.others_rows if crowded else "") + self.own_rows + "ANALYZE")
         self._others, self._own = await self._digests()
 
     async def others_are_unchanged(self) -> bool:
@@ -209,7 +220,7 @@ class Witness:
         others, own = await self._digests()
         unchanged = others == self._others
         if own != self._own:
-            await self._connection.execute(OWN_ROWS)
+            await self._connection.execute(self.own_rows)
             _, self._own = await self._digests()
         if not unchanged:
             self._others = others
@@ -219,7 +230,7 @@ class Witness:
         """Put all rows of the crowded world back, where they have changed."""
         if not await self.everything_is_unchanged():
             await self._connection.execute("DELETE FROM memory_records")
-            await self._connection.execute(OTHERS_ROWS + OWN_ROWS)
+            await self._connection.execute(self.others_rows + self.own_rows)
             self._others, self._own = await self._digests()
 
     async def everything_is_unchanged(self) -> bool:
@@ -227,5 +238,6 @@ class Witness:
         return await self._digests() == (self._others, self._own)
 
     async def _digests(self) -> tuple[str | None, str | None]:
-        digests = {row["own"]: row["digest"] for row in await self._connection.fetch(_DIGESTS)}
+        rows = await self._connection.fetch(_DIGESTS.format(more_rows=self.more_rows))
+        digests = {row["own"]: row["digest"] for row in rows}
         return digests.get(False), digests.get(True)
