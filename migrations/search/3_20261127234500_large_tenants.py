@@ -42,7 +42,7 @@ BEGIN
         BEGIN
             SELECT jsonb_object_agg(name, current_setting(name)) INTO before
             FROM unnest('{hnsw.ef_search, hnsw.iterative_scan, hnsw.max_scan_tuples}'::TEXT[]) AS name;
-            PERFORM set_config('hnsw.ef_search', greatest(200, least(2 * wanted, 1000))::TEXT, true),
+            PERFORM set_config('hnsw.ef_search', greatest(400, least(2 * wanted, 1000))::TEXT, true),
                 set_config('hnsw.iterative_scan', 'strict_order', true),
                 set_config('hnsw.max_scan_tuples', '2147483647', true);
             -- The index is of vectors with a number of dimensions, which only the text of a statement can say.
