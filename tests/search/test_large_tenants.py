@@ -241,3 +241,26 @@ async def test_a_new_edge_does_not_read_the_words_of_the_whole_tenant(search: st
                 " WHERE inhparent = 'memory_words'::regclass"
             )
     assert scans == 0
+
+
+@pytest.mark.long
+async def test_recall_follows_the_index_in_a_sealed_database(
+    database_url: str, has_vectors: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_vectors:
+        pytest.skip("this server has no pgvector 0.7 or newer")
+    await guild.upgrade(database_url, search=True)
+    async with connected(database_url) as past_scopes:
+        await fill(past_scopes, "acme", 120)
+        await fill(past_scopes, "umbrella", 120)
+    assert await build(database_url) == ["created", "created"]
+    monkeypatch.setenv("MEMORY_GUILD_SEAL_KEY", await guild.schema.seal(database_url))
+    (question,) = vectors_in_clusters(1, seed=7)
+    async with guild.connect(database_url), guild.tenant_scope("acme"):
+        async with current_scope().transaction.driver() as driver:
+            name = await driver.fetchval("SELECT memory_guild_vectors_index('acme', $1, $2)", MODEL, DIMENSIONS)
+        async with counted_scans(name) as scans:
+            results = await guild.recall("portal", vector=question, model=MODEL, limit=200)
+    assert scans == [1]
+    assert {result.tenant_id for result in results} == {"acme"}
+    assert len(results) == 120
