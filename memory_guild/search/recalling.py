@@ -55,10 +55,10 @@ class Recalled(
     Attributes:
         memory: The memory.
         score: How well it answers, beside the other results of the same call; larger is better.
-        lexical: The part of the words: 1 for the memory whose words, its own and its neighbors', answer best, and 0.65
+        lexical: The part of the words: 1 for the memory whose words, its own and its neighbors', answer best, and 0.7
             where vectors are compared, too.
-        vector: The part of the vectors: 0.35 for the memory whose vector is most like the question's, 0 for the
-            two hundredth and all others. 0 where no vectors are compared.
+        vector: The part of the vectors: 0.3 for the memory whose vector is most like the question's, 0 for the
+            hundred and fiftieth and all others. 0 where no vectors are compared.
         flags: The other parts that are not 0: ``agent`` (the question names the memory's agent), ``question`` (the
             memory is itself a short question), ``beginning`` (it follows no other memory), ``time`` (the question asks
             when, and the memory names a time).

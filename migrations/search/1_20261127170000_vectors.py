@@ -111,42 +111,9 @@ BEGIN
             RETURN NEW;
         END $body$;
 
-        -- The memories whose vectors have parts of those of the given memories, and these themselves. Where an edge comes
-        -- or goes, it is its ends.
-        CREATE FUNCTION %1$I.memory_guild_vector_receivers(memories UUID[], ends UUID[]) RETURNS SETOF UUID
-        LANGUAGE sql STABLE SET search_path = %1$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
-            SELECT unnest(memories)
-            UNION
-            SELECT unnest(ends)
-            UNION
-            SELECT source_memory_id FROM memory_relationships
-            WHERE target_memory_id = ANY (memories) AND relationship_type = 'follows'
-            UNION
-            SELECT target_memory_id FROM memory_relationships
-            WHERE source_memory_id = ANY (memories) AND relationship_type = 'follows'
-        $body$;
-
-        -- What lends its vector to the given memories. The weight is that of all of a kind together: 0.3 for what a memory
-        -- follows, 0.4 for what follows it; at most 64 of each.
-        CREATE FUNCTION %1$I.memory_guild_vector_lenders(ids UUID[]) RETURNS TABLE (receiver UUID, lender UUID, weight FLOAT)
-        LANGUAGE sql STABLE SET search_path = %1$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
-            SELECT id, id, 1.0::float FROM unnest(ids) AS id
-            UNION ALL
-            SELECT id, edge.target_memory_id, 0.3 FROM unnest(ids) AS id
-            CROSS JOIN LATERAL (
-                SELECT target_memory_id FROM memory_relationships
-                WHERE source_memory_id = id AND relationship_type = 'follows' ORDER BY target_memory_id LIMIT 64
-            ) AS edge
-            UNION ALL
-            SELECT id, edge.source_memory_id, 0.4 FROM unnest(ids) AS id
-            CROSS JOIN LATERAL (
-                SELECT source_memory_id FROM memory_relationships
-                WHERE target_memory_id = id AND relationship_type = 'follows' ORDER BY source_memory_id LIMIT 64
-            ) AS edge
-        $body$;
-
         -- Makes the vectors anew of the given memories and of all that have a part of theirs, or of the ends of edges that
-        -- came or went. Vectors of other models have no part in it.
+        -- came or went. Vectors of other models have no part in it. The weights are 1 for the memory itself, 0.3 for all
+        -- together that it follows, 0.4 for all together that follow it; at most 64 of each.
         CREATE FUNCTION %1$I.memory_guild_refresh_vectors(tenant VARCHAR, memories UUID[], ends UUID[]) RETURNS VOID
         LANGUAGE plpgsql SET search_path = %1$I, %2$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
         SET enable_seqscan = off AS $body$
@@ -158,7 +125,17 @@ BEGIN
             -- As with words, and with the same locks: two that change one neighborhood at once wait for each other before
             -- they read any vectors, and the second one looks again at what there is.
             LOOP
-                wanted := ARRAY(SELECT memory_guild_vector_receivers(memories, ends));
+                wanted := ARRAY(
+                    SELECT unnest(memories)
+                    UNION
+                    SELECT unnest(ends)
+                    UNION
+                    SELECT source_memory_id FROM memory_relationships
+                    WHERE target_memory_id = ANY (memories) AND relationship_type = 'follows'
+                    UNION
+                    SELECT target_memory_id FROM memory_relationships
+                    WHERE source_memory_id = ANY (memories) AND relationship_type = 'follows'
+                );
                 EXIT WHEN NOT EXISTS (SELECT unnest(wanted) EXCEPT SELECT unnest(locked));
                 IF NOT EXISTS (SELECT FROM memory_own_vectors WHERE tenant_id = tenant AND memory_id = ANY (wanted)) THEN
                     RETURN;
@@ -174,7 +151,21 @@ BEGIN
                             (near.weight / count(*) OVER (PARTITION BY near.receiver, lending.embedding_model, near.weight))::real,
                             ARRAY[vector_dims(lending.own)]
                         )::vector AS part
-                    FROM memory_guild_vector_lenders(wanted) AS near
+                    FROM (
+                        SELECT id AS receiver, id AS lender, 1.0::float AS weight FROM unnest(wanted) AS id
+                        UNION ALL
+                        SELECT id, edge.target_memory_id, 0.3 FROM unnest(wanted) AS id
+                        CROSS JOIN LATERAL (
+                            SELECT target_memory_id FROM memory_relationships
+                            WHERE source_memory_id = id AND relationship_type = 'follows' ORDER BY target_memory_id LIMIT 64
+                        ) AS edge
+                        UNION ALL
+                        SELECT id, edge.source_memory_id, 0.4 FROM unnest(wanted) AS id
+                        CROSS JOIN LATERAL (
+                            SELECT source_memory_id FROM memory_relationships
+                            WHERE target_memory_id = id AND relationship_type = 'follows' ORDER BY source_memory_id LIMIT 64
+                        ) AS edge
+                    ) AS near
                     -- By their keys, one by one: without statistics a join may read all vectors of the tenant.
                     CROSS JOIN LATERAL (
                         SELECT memory_id, embedding_model, content_hash FROM memory_own_vectors
@@ -196,10 +187,16 @@ BEGIN
                 WHERE tenant_id = tenant AND embedding_model = mixed.embedding_model AND memory_id = mixed.memory_id
                     AND (content_hash <> mixed.content_hash OR embedding <> mixed.embedding);
                 IF NOT FOUND THEN
-                    -- One that was attached just now. Of a memory that is being deleted, its own vector goes last.
+                    -- One that was attached just now, unless somebody has deleted it while the update waited. Of a memory
+                    -- that is being deleted, its own vector goes last.
                     INSERT INTO memory_vectors (tenant_id, memory_id, embedding_model, content_hash, is_current, embedding)
                     SELECT tenant, mixed.memory_id, mixed.embedding_model, mixed.content_hash, true, mixed.embedding
                     WHERE EXISTS (SELECT FROM memory_records AS memory WHERE memory.memory_id = mixed.memory_id)
+                        AND EXISTS (
+                            SELECT FROM memory_own_vectors AS own
+                            WHERE own.tenant_id = tenant AND own.memory_id = mixed.memory_id
+                                AND own.embedding_model = mixed.embedding_model
+                        )
                         AND NOT EXISTS (
                             SELECT FROM memory_vectors AS stored
                             WHERE stored.tenant_id = tenant AND stored.embedding_model = mixed.embedding_model
@@ -284,6 +281,9 @@ BEGIN
             tenant VARCHAR;
             changed UUID[];
         BEGIN
+            IF NOT EXISTS (SELECT FROM memory_vectors) THEN
+                RETURN NULL;  -- the tenant has none
+            END IF;
             FOR tenant, changed IN
                 SELECT new_rows.tenant_id, array_agg(memory_id) FROM old_rows JOIN new_rows USING (memory_id)
                 WHERE (old_rows.is_deleted IS TRUE) <> (new_rows.is_deleted IS TRUE)
@@ -305,6 +305,9 @@ BEGIN
             tenant VARCHAR;
             ends UUID[];
         BEGIN
+            IF NOT EXISTS (SELECT FROM memory_own_vectors) THEN
+                RETURN NULL;  -- the tenant has none
+            END IF;
             FOR tenant, ends IN
                 SELECT tenant_id, array_agg(source_memory_id) || array_agg(target_memory_id)
                 FROM changed_rows
@@ -326,6 +329,9 @@ BEGIN
             tenant VARCHAR;
             ends UUID[];
         BEGIN
+            IF NOT EXISTS (SELECT FROM memory_own_vectors) THEN
+                RETURN NULL;  -- the tenant has none
+            END IF;
             FOR tenant, ends IN
                 SELECT tenant_id, array_agg(changed.source_memory_id) || array_agg(changed.target_memory_id)
                 FROM (
@@ -440,8 +446,6 @@ DROP FUNCTION memory_guild_vectors_updated();
 DROP FUNCTION memory_guild_vectors_deleted();
 DROP FUNCTION memory_guild_vectors_attached();
 DROP FUNCTION memory_guild_refresh_vectors(VARCHAR, UUID[], UUID[]);
-DROP FUNCTION memory_guild_vector_lenders(UUID[]);
-DROP FUNCTION memory_guild_vector_receivers(UUID[], UUID[]);
 DROP FUNCTION memory_guild_vector_guard();
 DROP FUNCTION memory_guild_likeness;
 DROP FUNCTION memory_guild_dimensions;

@@ -267,7 +267,7 @@ async def test_a_model_is_switched_without_downtime(house: dict[str, guild.Memor
     async with guild.connect(search_url, embedder=new):
         (first, *_) = await guild.recall("The red door", tenant_id="acme")
     assert first.memory == house["door"]
-    assert first.vector == 0.35
+    assert first.vector == 0.3
 
 
 async def test_the_database_has_a_default_embedder(search_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,8 +67,8 @@ async def test_the_score_is_that_of_a_plain_reference(house: dict[str, guild.Mem
     least, most = min(likeness.values()), max(likeness.values())
     assert len(results) == 3
     for result in results:
-        lexical = 0.65 * plain[result.memory_id].lexical if result.memory_id in plain else 0.0
-        vector = 0.35 * (likeness[result.memory_id] - least) / (most - least)
+        lexical = 0.7 * plain[result.memory_id].lexical if result.memory_id in plain else 0.0
+        vector = 0.3 * (likeness[result.memory_id] - least) / (most - least)
         assert result.lexical == pytest.approx(lexical)
         assert result.vector == pytest.approx(vector, abs=1e-3)
         assert result.score == pytest.approx(lexical + vector + sum(result.flags.values()), abs=1e-3)
@@ -89,7 +89,7 @@ async def test_a_vector_that_is_the_only_one_counts_in_full(search: str) -> None
         memory = await remember("The door is red.")
         await guild.embeddings.attach([(memory, [1, 0])], model=MODEL)
         (result,) = await guild.recall("portal", vector=[1, 1], model=MODEL)
-        assert (result.lexical, result.vector) == (0, 0.35)
+        assert (result.lexical, result.vector) == (0, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ async def test_there_are_as_many_results_as_the_limit_where_there_are_so_many(se
         pairs = [(one, [like, math.sqrt(1 - like**2)]) for one, like in zip(report, likenesses, strict=True)]
         assert await guild.embeddings.attach(pairs, model=MODEL) == 300
         results = await guild.recall("portal", vector=[1, 0], model=MODEL, limit=250)
-        assert [result.content_text for result in results[:199]] == [f"note {number}" for number in range(199)]
+        assert [result.content_text for result in results[:149]] == [f"note {number}" for number in range(149)]
         assert len(results) == 250
-        assert [result.vector for result in results[199:]] == [0] * 51
+        assert [result.vector for result in results[149:]] == [0] * 101
 
 
 @pytest.mark.parametrize(
@@ -208,11 +208,11 @@ async def test_the_embedder_of_the_database_embeds_the_question(search_url: str)
             assert embedder.asked == []
             (result,) = await guild.recall("portal")
             assert embedder.asked == ["portal"]
-            assert result.vector == 0.35
+            assert result.vector == 0.3
             (result,) = await guild.recall("any", vector=[1, 0, 0])  # the model is the embedder's
-        assert result.vector == 0.35
+        assert result.vector == 0.3
         (result,) = await guild.recall("portal", tenant_id="acme")
-        assert result.vector == 0.35
+        assert result.vector == 0.3
 
 
 async def test_a_remote_embedder_is_not_called_inside_a_scope(search_url: str) -> None:

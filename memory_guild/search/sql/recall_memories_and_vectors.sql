@@ -1,6 +1,6 @@
 -- As recall_memories.sql, and the vectors count: $14 is the question's, made by the model $13, and has $15 dimensions.
--- lexical is at most 0.65, for the memory whose words answer best, and vector at most 0.35, for the memory whose vector
--- is most like the question's; it is 0 for the two hundredth. Where there are no vectors, lexical is at most 1.
+-- lexical is at most 0.7, for the memory whose words answer best, and vector at most 0.3, for the memory whose vector
+-- is most like the question's; it is 0 for the hundred and fiftieth. Where there are no vectors, lexical is at most 1.
 WITH question AS MATERIALIZED (
     SELECT
         tsvector_to_array(lexemes) AS asked,
@@ -45,17 +45,17 @@ alike AS MATERIALIZED (
             ))
             AND NOT (SELECT is_indexed FROM question)
         ORDER BY likeness DESC, memory_id
-        LIMIT greatest(200, $12)
+        LIMIT greatest(150, $12)
     ) AS exactly
     UNION ALL
     SELECT nearest.memory_id, nearest.likeness
-    FROM question CROSS JOIN LATERAL memory_guild_nearest($1, $13, embedding, greatest(200, $12)) AS nearest
+    FROM question CROSS JOIN LATERAL memory_guild_nearest($1, $13, embedding, greatest(150, $12)) AS nearest
     WHERE is_indexed
 ),
 
 scale AS MATERIALIZED (
     SELECT min(likeness) AS lowest, max(likeness) AS highest
-    FROM (SELECT likeness FROM alike ORDER BY likeness DESC LIMIT 200) AS compared
+    FROM (SELECT likeness FROM alike ORDER BY likeness DESC LIMIT 150) AS compared
 ),
 
 candidates AS MATERIALIZED (
@@ -93,12 +93,12 @@ named AS MATERIALIZED (
 scored AS (
     SELECT
         memory_id,
-        CASE WHEN lowest IS NULL THEN 1 ELSE 0.65 END
+        CASE WHEN lowest IS NULL THEN 1 ELSE 0.7 END
             * COALESCE(closeness / nullif(max(closeness) OVER (), 0), 0) AS lexical,
         CASE
             WHEN likeness IS NULL OR likeness < lowest THEN 0
-            WHEN lowest = highest THEN 0.35
-            ELSE 0.35 * (likeness - lowest) / (highest - lowest)
+            WHEN lowest = highest THEN 0.3
+            ELSE 0.3 * (likeness - lowest) / (highest - lowest)
         END AS vector,
         CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent,
         CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
