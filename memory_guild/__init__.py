@@ -22,7 +22,10 @@ from memory_guild.protocols import Embedder, VectorIndex
 from memory_guild.schema import upgrade
 from memory_guild.search import embeddings
 from memory_guild.search.embedding import embed_pending
+from memory_guild.search.hydrating import hydrate
 from memory_guild.search.recalling import recall
+from memory_guild.search.sweep import SweepReport, sweep_vectors
+from memory_guild.search.worker import SyncReport, sync_vectors, unregister_vector_index
 from memory_guild.tenancy import admin_scope, tenant_scope
 from memory_guild.types import DataSourceType, Direction, RelationshipType, SourceType, StoreOutcome
 
@@ -41,6 +44,8 @@ __all__ = [
     "RelationshipType",
     "SourceType",
     "StoreOutcome",
+    "SweepReport",
+    "SyncReport",
     "VectorIndex",
     "__version__",
     "admin_scope",
@@ -57,6 +62,7 @@ __all__ = [
     "forget_where",
     "get",
     "get_many",
+    "hydrate",
     "neighbors",
     "path",
     "purge",
@@ -70,8 +76,11 @@ __all__ = [
     "schema",
     "subgraph",
     "supersede",
+    "sweep_vectors",
+    "sync_vectors",
     "tenant_scope",
     "traverse",
+    "unregister_vector_index",
     "unrelate",
     "update",
     "upgrade",

@@ -423,6 +423,23 @@ class VectorIndexError(MemoryGuildError):
         self.is_in_doubt = is_in_doubt
 
 
+class IndexNotRegisteredError(MemoryGuildError):
+    """The database does not say yet which vectors change, for a vector index outside PostgreSQL.
+
+    Attributes:
+        index: The index, such as ``qdrant:http://localhost:6333``.
+    """
+
+    http_status = 503
+
+    def __init__(self, index: str) -> None:
+        super().__init__(
+            f"this database does not mirror its vectors into {index} yet; run `memory-guild sync` once with a login"
+            " that may become memory_guild_admin"
+        )
+        self.index = index
+
+
 class ConnectionFailedError(MemoryGuildError, DBConnectionError):
     """Connecting failed. The message has host, port, user and database, but never a password."""
 

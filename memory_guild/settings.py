@@ -21,7 +21,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from memory_guild.errors import SettingsError
-from memory_guild.types import EMBEDDING_MODEL_MAX_LENGTH
+from memory_guild.types import EMBEDDING_MODEL_MAX_LENGTH, NAME_MAX_LENGTH
+
+PGVECTOR = "pgvector"
+"""The vector index that is no external one: PostgreSQL's own vectors."""
 
 _KEY_BYTES = 32
 _BLOCK_BYTES = 64  # of SHA-256: HMAC pads a key to it
@@ -181,6 +184,10 @@ class Settings:
             may, or nothing is sealed.
         embedder: What turns texts into vectors: the name of an embedder.
         text_search: How the search reads words, for upgrades; None for what the database has.
+        vector_index: Where ``recall`` looks for vectors outside scopes: ``pgvector`` or the name of an external index.
+        vector_timeout_seconds: How long one call to an external index may take.
+        vector_fence_seconds: How long a call that failed in doubt may still be carried out, so that what it was about
+            is left alone.
         embedded_folder: Where the embedded server keeps its data; None for the user's data folder.
         embedded_version: The embedded server's major version; None for that of its data, or the newest for new data.
     """
@@ -197,6 +204,9 @@ class Settings:
     seal_key: SealKey | None = None
     embedder: str = "none"
     text_search: str | None = None
+    vector_index: str = PGVECTOR
+    vector_timeout_seconds: float = 10.0
+    vector_fence_seconds: float = 60.0
     embedded_folder: Path | None = None
     embedded_version: int | None = None
 
@@ -204,10 +214,11 @@ class Settings:
         """Check what callers name too, not only the environment.
 
         Raises:
-            SettingsError: There can be no schema, or no embedder, of this name.
+            SettingsError: There can be no schema, embedder or vector index of this name.
         """
         _OF_SETTINGS["schema"].require(self.schema)
         checked_embedder(self.embedder)
+        checked_vector_index(self.vector_index)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -309,6 +320,13 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
+def _seconds_of_a_call(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds == 0:
+        raise _RefusedError("must be more than 0: every call to a vector index may hang")
+    return seconds
+
+
 def _flag(text: str) -> bool:
     return {"0": False, "1": True}[text]
 
@@ -338,6 +356,19 @@ def _embedder_name(text: str) -> str:
         raise _RefusedError(
             f"must have at most {EMBEDDING_MODEL_MAX_LENGTH} characters, because vectors are kept under this name"
         )
+    return text
+
+
+_VECTOR_INDEX = re.compile(rf"{PGVECTOR}|(?:qdrant|chroma|milvus|weaviate|pinecone):.+")
+
+
+def _vector_index_name(text: str) -> str:
+    if not isinstance(text, str) or not _VECTOR_INDEX.fullmatch(text) or not text.isprintable():
+        raise ValueError
+    if len(text) > NAME_MAX_LENGTH:
+        raise _RefusedError(f"must have at most {NAME_MAX_LENGTH} characters")
+    if re.search(r"://[^/?#]*@", text):
+        raise _RefusedError("must not contain a password, because this name is logged; the docs say where to put it")
     return text
 
 
@@ -376,6 +407,13 @@ _OF_SETTINGS = {
     "text_search": Variable(
         "MEMORY_GUILD_TEXT_SEARCH", str, "must be a configuration of PostgreSQL's text search, such as german"
     ),
+    "vector_index": Variable(
+        "MEMORY_GUILD_VECTOR_INDEX",
+        _vector_index_name,
+        "must be pgvector, qdrant:WHERE, chroma:WHERE, milvus:WHERE, weaviate:WHERE or pinecone:WHERE",
+    ),
+    "vector_timeout_seconds": Variable("MEMORY_GUILD_VECTOR_TIMEOUT_SECONDS", _seconds_of_a_call, _SECONDS),
+    "vector_fence_seconds": Variable("MEMORY_GUILD_VECTOR_FENCE_SECONDS", _seconds, _SECONDS),
     "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", _folder, "must be a path"),
     "embedded_version": Variable(
         "MEMORY_GUILD_EMBEDDED_VERSION", lambda text: _at_least(0)(text) or None, "must be a whole number, 0 or more"
@@ -443,6 +481,16 @@ def checked_embedder(name: str) -> str:
         SettingsError: There is none of this name.
     """
     checked: str = _OF_SETTINGS["embedder"].require(name)
+    return checked
+
+
+def checked_vector_index(name: str) -> str:
+    """The name of a vector index.
+
+    Raises:
+        SettingsError: There can be none of this name.
+    """
+    checked: str = _OF_SETTINGS["vector_index"].require(name)
     return checked
 
 

@@ -121,6 +121,13 @@ class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asynci
         super().__init__(APP_ROLE, check_name("tenant_id", tenant_id), checked_agent)
 
 
+class maintenance_scope(_ScopeBlock):  # noqa: N801 - used like a function
+    """An :class:`admin_scope` for fixed statements of the package's own, which are too many to be logged."""
+
+    def __init__(self) -> None:
+        super().__init__(ADMIN_ROLE, tenant_id=None, agent_id=None)
+
+
 class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
     """Maintenance across all tenants: a transaction as the role ``memory_guild_admin``, logged when it begins and ends.
 

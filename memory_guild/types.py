@@ -9,7 +9,10 @@ WORDS_MAX_BYTES = 100_000
 """The longest question, or text to search for, in bytes of UTF-8."""
 
 NAME_MAX_LENGTH = 255
-"""The most characters in an ``agent_id``, ``tenant_id``, ``vector_id``, ``source_name`` or ``policy_name``."""
+"""The most characters in an ``agent_id``, ``tenant_id``, ``vector_id``, ``source_name`` or ``policy_name``.
+
+The names of vector indexes have the same limit.
+"""
 
 EMBEDDING_MODEL_MAX_LENGTH = 100
 """The most characters in the name of an embedding model."""

@@ -116,6 +116,7 @@ def arguments_of(memory: MemoryRecord, other: MemoryRecord) -> dict[str, dict[st
         "forget_where": {"agent_id": "nobody"},
         "get": {"memory": memory},
         "get_many": {"memories": [memory]},
+        "hydrate": {"vector_hits": [(memory, 0.5)]},
         "neighbors": {"memory": memory},
         "path": {"source": memory, "target": other},
         "purge": {"older_than": timedelta(0)},
@@ -128,7 +129,10 @@ def arguments_of(memory: MemoryRecord, other: MemoryRecord) -> dict[str, dict[st
         "restore": {"memories": memory},
         "subgraph": {"start": memory},
         "supersede": {"old": memory, "new_text": "newer"},
+        "sweep_vectors": {"tenant_id": "odd"},
+        "sync_vectors": {"tenant_id": "odd"},
         "traverse": {"start": memory},
+        "unregister_vector_index": {},
         "unrelate": {"source": memory, "target": other},
         "update": {"memory": memory, "metadata": {}},
     }

@@ -12,7 +12,7 @@ from memory_guild.database.isolation import check_isolation
 from memory_guild.database.migrations import check_migrations
 from memory_guild.database.tortoise import GuestContext, tortoise_context
 from memory_guild.errors import InvalidInputError
-from memory_guild.protocols import Embedder
+from memory_guild.protocols import Embedder, VectorIndex
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -55,6 +55,7 @@ async def connect(
     *,
     schema: str | None = None,
     embedder: Embedder | str | None = None,
+    vector_index: VectorIndex | str | None = None,
     check_schema: bool = True,
     as_owner: bool = False,
 ) -> AsyncIterator[MemoryDatabase]:
@@ -73,6 +74,10 @@ async def connect(
         embedder: What turns texts into vectors for ``recall`` and ``embed_pending``: a name, as in
             ``MEMORY_GUILD_EMBEDDER``, or an object of your own that has the members of
             :class:`memory_guild.protocols.Embedder`; by default ``MEMORY_GUILD_EMBEDDER``.
+        vector_index: Where ``recall`` looks for vectors outside scopes, and what ``sync_vectors`` keeps true: a name,
+            as in ``MEMORY_GUILD_VECTOR_INDEX``, or an object of your own that has the members of
+            :class:`memory_guild.protocols.VectorIndex`, which you close yourself; by default
+            ``MEMORY_GUILD_VECTOR_INDEX``.
         check_schema: Whether to refuse a database whose migrations are not the code's, or that isolates no tenants.
         as_owner: Whether to connect to the embedded server as the owner of the tables, a superuser, instead of the
             agents' login. It changes nothing where a database is configured.
@@ -81,8 +86,8 @@ async def connect(
         The database.
 
     Raises:
-        SettingsError: The environment or the URL cannot be used, or there is no embedder of this name.
-        InvalidInputError: The embedder lacks a member.
+        SettingsError: The environment or the URL cannot be used, or there is no embedder or vector index of this name.
+        InvalidInputError: The embedder or the vector index lacks a member.
         ConnectionFailedError: The server cannot be used.
         EmbeddedServerError: The embedded server cannot be started.
         MigrationsPendingError: The database needs ``memory-guild upgrade``.
@@ -96,8 +101,15 @@ async def connect(
         settings = replace(settings, embedder=embedder)
     elif embedder is not None and not isinstance(embedder, Embedder):
         raise InvalidInputError("embedder", f"must be an embedder or its name, not {type(embedder).__name__}")
+    if isinstance(vector_index, str):
+        settings = replace(settings, vector_index=vector_index)
+    elif vector_index is not None and not isinstance(vector_index, VectorIndex):
+        raise InvalidInputError(
+            "vector_index", f"must be a vector index or its name, not {type(vector_index).__name__}"
+        )
     pool = GuildClient(_NAME, settings, embedded_login=login)
     pool.embedder = None if isinstance(embedder, str) else embedder
+    pool.vector_index = None if isinstance(vector_index, str) else vector_index
     pool.context = GuestContext(_NAME, ENGINE, pool)
     try:
         with tortoise_context(pool.context), chosen(pool):

@@ -49,7 +49,7 @@ from memory_guild.errors import (
     TenantNotSetError,
     UnsupportedEncodingError,
 )
-from memory_guild.protocols import Embedder
+from memory_guild.protocols import Embedder, VectorIndex
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -85,6 +85,8 @@ class GuildClient(TranslatingClient):
         self._embedded_login = embedded_login
         self.seal = Seal(is_sealed=False, key=settings.seal_key)
         self.embedder: Embedder | None = None  # the one that the settings name, once it is needed, or the caller's own
+        self.vector_index: VectorIndex | None = None  # likewise
+        self.owns_vector_index = False  # whether it ends with the pool
         self._agents: GuildClient | None = None
         self._maintenance: GuildClient | None = None
 
@@ -129,6 +131,9 @@ class GuildClient(TranslatingClient):
         if self._maintenance is not None:
             await self._maintenance.close()
         await super().close()
+        if self.vector_index is not None and self.owns_vector_index:
+            self.owns_vector_index = False
+            await self.vector_index.close()
         self.is_closed = True
         forget(self)
 
@@ -163,6 +168,8 @@ class GuildClient(TranslatingClient):
             if not loop.is_closed():
                 raise wrong_loop()
             self._pool = self._bound_loop = self._maintenance = None
+            if self.owns_vector_index:
+                self.vector_index, self.owns_vector_index = None, False
             self._pool_init_lock = asyncio.Lock()
 
     def _check_bound_loop(self) -> bool:

@@ -25,7 +25,15 @@ _TABLES_OF = {
         "data_sources",
         "memory_access_policies",
     ],
-    SEARCH: ["memory_words", "memory_word_counts", "memory_vectors", "memory_own_vectors", "memory_vector_models"],
+    SEARCH: [
+        "memory_words",
+        "memory_word_counts",
+        "memory_vectors",
+        "memory_own_vectors",
+        "memory_vector_models",
+        "memory_vector_indexes",
+        "memory_vector_outbox",
+    ],
 }
 """The tables of each app. A migration that describes the first one is of that app."""
 

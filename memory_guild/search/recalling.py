@@ -27,6 +27,7 @@ from memory_guild.search.embedding import (
     refuse_other_dimensions,
 )
 from memory_guild.search.embeddings import check_model
+from memory_guild.search.external import hits_outside
 from memory_guild.search.vectors.numbers import Numbers, check_vector
 from memory_guild.tenancy import tenant_scope
 from memory_guild.values.checks import check_name, check_words
@@ -91,6 +92,11 @@ async def recall(
     If the database has an embedder, or you give the question's vector, memories that have a vector by that model are
     compared by it, too. Inside a scope the embedder must be one that works on this machine.
 
+    If the database has a vector index outside PostgreSQL, a call with ``tenant_id`` outside scopes asks it which
+    vectors are most alike. Whatever it says, PostgreSQL decides what is returned and with which score; and where it
+    fails, is far behind, or does not know a condition, PostgreSQL's own vectors are compared, as they always are inside
+    a scope.
+
     Args:
         query: The question, or any words. It is read in the language of the database, as the memories are.
         vector: The question's vector, if you computed it; by default the database's embedder makes it.
@@ -127,18 +133,25 @@ async def recall(
     question = _given(vector, model) or await embed_question(query)
     if not is_outside:
         return await _recall(query, question, limit, arguments, narrows(conditions))
+    hits = None if question is None else await hits_outside(question, arguments, limit)
     async with tenant_scope(searched):
-        return await _recall(query, question, limit, arguments, narrows(conditions))
+        return await _recall(query, question, limit, arguments, narrows(conditions), hits)
 
 
 async def _recall(
-    query: str, question: QuestionVector | None, limit: int, arguments: ConditionArguments, is_narrowed: bool
+    query: str,
+    question: QuestionVector | None,
+    limit: int,
+    arguments: ConditionArguments,
+    is_narrowed: bool,
+    hits: list[UUID] | None = None,
 ) -> RecalledMemories:
     asked = (*arguments, query, is_narrowed, limit)
     if question is None:
         rows = await _BY_WORDS.for_conditions(arguments).fetch(*asked)
     else:
-        rows = await _BY_VECTORS_TOO.for_conditions(arguments).fetch(*asked, question.model, *question.vector)
+        arguments_of_vectors = (question.model, *question.vector, hits)
+        rows = await _BY_VECTORS_TOO.for_conditions(arguments).fetch(*asked, *arguments_of_vectors)
         if not any(row["vector"] for row in rows):
             await refuse_other_dimensions(arguments.tenant_id, question)
     return RecalledMemories(

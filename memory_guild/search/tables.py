@@ -81,3 +81,33 @@ class WordCount(Model):
         """The table."""
 
         table = "memory_word_counts"
+
+
+class MirroringIndex(Model):
+    """An index outside PostgreSQL that mirrors the vectors."""
+
+    name = fields.CharField(max_length=255, primary_key=True)
+    is_filled = fields.BooleanField(default=False)
+
+    class Meta:
+        """The table."""
+
+        table = "memory_vector_indexes"
+
+
+class ChangedVector(Model):
+    """A vector that changed since an index outside PostgreSQL was made equal to it."""
+
+    memory_id = fields.UUIDField(primary_key=True)
+    tenant_id = fields.CharField(max_length=255)
+    index_name = fields.CharField(max_length=255)
+    embedding_model = fields.CharField(max_length=100)
+    version = fields.BigIntField(default=1)
+    attempts = fields.IntField(default=0)
+    due_at = fields.DatetimeField()
+    claim = fields.UUIDField(null=True)
+
+    class Meta:
+        """The table."""
+
+        table = "memory_vector_outbox"

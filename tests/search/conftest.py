@@ -27,7 +27,9 @@ async def search_url(server_url: str, _search_databases: SpareDatabases) -> Asyn
     name = await _search_databases.take()
     url = with_database(server_url, name)
     yield url
-    await run_statement(url, "DELETE FROM memory_word_counts")
+    await run_statement(
+        url, "DELETE FROM memory_word_counts; DELETE FROM memory_vector_indexes; DELETE FROM memory_vector_outbox"
+    )
     await _search_databases.give_back(name)
 
 

@@ -118,6 +118,8 @@ async def test_nobody_finds_out_whether_another_tenant_has_an_id(
         "DROP TRIGGER memory_guild_vector_guard ON memory_vectors",
         "ALTER TABLE memory_own_vectors NO FORCE ROW LEVEL SECURITY",
         "DROP POLICY tenant_isolation ON memory_vector_models",
+        "ALTER TABLE memory_vector_outbox NO FORCE ROW LEVEL SECURITY",
+        "DROP POLICY tenant_isolation ON memory_vector_outbox",
     ],
 )
 async def test_the_doctor_looks_at_the_searchs_tables_too(
@@ -134,15 +136,18 @@ async def test_upgrade_gives_the_roles_again_what_they_lack_on_the_searchs_table
 ) -> None:
     await past_scopes.execute(
         "REVOKE ALL ON memory_words FROM memory_guild_app; REVOKE ALL ON memory_word_counts FROM memory_guild_admin;"
-        " DROP POLICY maintenance ON memory_words; REVOKE INSERT ON memory_vectors FROM memory_guild_app"
+        " DROP POLICY maintenance ON memory_words; REVOKE INSERT ON memory_vectors FROM memory_guild_app;"
+        " REVOKE ALL ON memory_vector_outbox, memory_vector_indexes FROM memory_guild_app"
     )
     mended: list[str] = []
     assert await guild.upgrade(search_url, progress=mended.append) == []
     assert [statement.partition(" USING")[0] for statement in mended] == [
         "CREATE POLICY maintenance ON public.memory_words AS PERMISSIVE FOR ALL TO memory_guild_admin",
+        "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE public.memory_vector_outbox TO memory_guild_app",
         "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE public.memory_word_counts TO memory_guild_admin",
         "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE public.memory_words TO memory_guild_app",
         "GRANT INSERT ON TABLE public.memory_vectors TO memory_guild_app",
+        "GRANT SELECT ON TABLE public.memory_vector_indexes TO memory_guild_app",
     ]
     assert (await guild.schema.validate(search_url)).differences == ()
 

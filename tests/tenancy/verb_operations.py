@@ -40,6 +40,12 @@ WAYS: dict[str, Callable[[Aim], MemoryArgument]] = {
 }
 """How a live memory is named."""
 
+
+async def _hydrated(*hits: Any) -> Any:
+    found = await guild.hydrate(hits)
+    return found, found.dropped
+
+
 READS: dict[str, Callable[[MemoryArgument], Awaitable[Any]]] = {
     "get": guild.get,
     "get include_forgotten": lambda memory: guild.get(memory, include_forgotten=True),
@@ -48,6 +54,8 @@ READS: dict[str, Callable[[MemoryArgument], Awaitable[Any]]] = {
     "get_many with relations": lambda memory: guild.get_many(
         [memory], include_forgotten=True, relations=("embeddings", "incoming_edges")
     ),
+    "hydrate": lambda memory: _hydrated((memory, 0.5)),
+    "hydrate beside own": lambda memory: _hydrated((OWN[0], 0.9), {"id": memory, "score": 0.5}, (OWN[1], 0.1)),
     "neighbors": guild.neighbors,
     "neighbors outgoing": lambda memory: guild.neighbors(memory, direction="outgoing", types=["supports", "follows"]),
     "neighbors incoming": lambda memory: guild.neighbors(memory, direction="incoming", min_confidence=0.5),

@@ -10,7 +10,8 @@ WITH role AS (
                  ('memory_word_counts', false),
                  ('memory_vectors', false),
                  ('memory_own_vectors', false),
-                 ('memory_vector_models', false)) AS wanted (name, is_required)
+                 ('memory_vector_models', false),
+                 ('memory_vector_outbox', false)) AS wanted (name, is_required)
     LEFT JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
     WHERE c.oid IS NOT NULL OR wanted.is_required
 ), guard AS (

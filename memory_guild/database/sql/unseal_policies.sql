@@ -10,7 +10,8 @@ BEGIN
     FOR of_search IN
         SELECT to_regclass(quote_ident(current_schema()) || '.' || name)
         FROM unnest(
-            '{memory_words, memory_word_counts, memory_vectors, memory_own_vectors, memory_vector_models}'::TEXT[]
+            '{memory_words, memory_word_counts, memory_vectors, memory_own_vectors, memory_vector_models,
+            memory_vector_outbox}'::TEXT[]
         ) AS name
     LOOP
         IF of_search IS NOT NULL THEN

@@ -13,7 +13,9 @@ SELECT EXISTS (
         ('memory_word_counts', true),
         ('memory_vectors', true),
         ('memory_own_vectors', true),
-        ('memory_vector_models', true)
+        ('memory_vector_models', true),
+        ('memory_vector_outbox', true),
+        ('memory_vector_indexes', false)
     ) AS wanted (table_name, is_written)
     CROSS JOIN LATERAL (
         SELECT to_regrole(name) AS id, to_regclass(quote_ident(current_schema()) || '.' || table_name) AS table_id

@@ -1,6 +1,7 @@
 -- As recall_memories.sql, and the vectors count: $14 is the question's, made by the model $13, and has $15 dimensions.
 -- lexical is at most 0.7, for the memory whose words answer best, and vector at most 0.3, for the memory whose vector
 -- is most like the question's; it is 0 for the hundred and fiftieth. Where there are no vectors, lexical is at most 1.
+-- $16 has the memories whose vectors are compared, as an index outside PostgreSQL found them; NULL for all.
 WITH question AS MATERIALIZED (
     SELECT
         tsvector_to_array(lexemes) AS asked,
@@ -8,7 +9,7 @@ WITH question AS MATERIALIZED (
         memory_guild_asks_when($10) AS asks_when,
         memory_guild_vector($14::text) AS embedding,
         -- With conditions, or for many results, looking at every vector is better than following an index.
-        NOT $11::boolean AND $12::int <= 500
+        NOT $11::boolean AND $12::int <= 500 AND $16::uuid[] IS NULL
             AND memory_guild_has_vectors_index($1, $13::varchar, $15::int) AS is_indexed
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
@@ -39,6 +40,7 @@ alike AS MATERIALIZED (
         WHERE
             tenant_id = $1 AND embedding_model = $13::varchar AND is_current
             AND memory_guild_dimensions(embedding) = $15::int
+            AND ($16::uuid[] IS NULL OR memory_id = ANY ($16))
             AND (NOT $11 OR EXISTS (
                 SELECT FROM include.memories.matching_memories AS matching
                 WHERE matching.memory_id = memory_vectors.memory_id
