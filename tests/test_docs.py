@@ -83,11 +83,14 @@ def test_every_command_is_documented(database_url: str) -> None:
     assert listed == documented
 
 
+SEARCH_PAGES = ("recall", "vector-indexes")
+"""Their examples need the search."""
+
 FRAGMENTS = [
     pytest.param(page, fragment, id=f"{page.stem}-{number}")
     for page in PAGES[2:]
     for number, fragment in enumerate(blocks(page, "python"))
-    if page.stem != "recall"
+    if page.stem not in SEARCH_PAGES
 ]
 
 
@@ -106,14 +109,17 @@ async def test_fragments_of_the_docs_run(
     await run_fragment(page, fragment)
 
 
-async def test_the_examples_of_recall_run(database_url: str, has_vectors: bool) -> None:
+async def test_the_examples_of_the_search_run(
+    database_url: str, has_vectors: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not has_vectors:
         pytest.skip("this server has no pgvector 0.7 or newer")
     await memory_guild.upgrade(database_url, search=True)
-    page = ROOT / "docs" / "recall.md"
-    async with memory_guild.connect(database_url):
-        for fragment in blocks(page, "python"):
-            await run_fragment(page, fragment)
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", database_url)
+    for page in (ROOT / "docs" / f"{name}.md" for name in SEARCH_PAGES):
+        async with memory_guild.connect():
+            for fragment in blocks(page, "python"):
+                await run_fragment(page, fragment)
 
 
 STATEMENTS = [
@@ -148,6 +154,9 @@ def test_documented_defaults_are_the_real_ones() -> None:
         "MEMORY_GUILD_SCOPE_IDLE_TIMEOUT_SECONDS`": f"{settings.scope_idle_timeout_seconds:g}",
         "MEMORY_GUILD_EMBEDDER`": f"`{settings.embedder}`",
         "MEMORY_GUILD_EMBEDDER_TEXT`": f"`{embedder_text()}`",
+        "MEMORY_GUILD_VECTOR_INDEX`": f"`{settings.vector_index}`",
+        "MEMORY_GUILD_VECTOR_TIMEOUT_SECONDS`": f"{settings.vector_timeout_seconds:g}",
+        "MEMORY_GUILD_VECTOR_FENCE_SECONDS`": f"{settings.vector_fence_seconds:g}",
     }.items():
         assert f"{name} | {value} |" in page
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from memory_guild import __version__
-from memory_guild.cli import demo, doctor, embed, indexes, ingest, recall, seal, server, upgrade, validate
+from memory_guild.cli import demo, doctor, embed, indexes, ingest, recall, seal, server, sync, upgrade, validate
 from memory_guild.cli.commands import Commands
 from memory_guild.cli.console import errors, output
 from memory_guild.errors import MemoryGuildError
@@ -20,6 +20,7 @@ app.command("embed")(embed.run)
 app.command("ingest")(ingest.run)
 app.command("recall")(recall.run)
 app.command("seal")(seal.run)
+app.command("sync")(sync.run)
 app.command("upgrade")(upgrade.run)
 app.command("validate")(validate.run)
 app.add_typer(indexes.commands)

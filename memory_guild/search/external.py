@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from importlib import import_module
 from uuid import UUID
 
 from memory_guild.database.engine import client
@@ -16,6 +15,7 @@ from memory_guild.memories.conditions import ConditionArguments
 from memory_guild.moments import DistantMoment
 from memory_guild.protocols import IndexFilters, VectorIndex
 from memory_guild.search.embedding import QuestionVector
+from memory_guild.search.vectors import index_of
 from memory_guild.settings import PGVECTOR, checked_vector_index
 from memory_guild.tenancy import tenant_scope
 from memory_guild.values.checks import check_name
@@ -99,6 +99,4 @@ def _filters(conditions: ConditionArguments) -> IndexFilters | None:
 def _made(name: str) -> VectorIndex | None:
     if checked_vector_index(name) == PGVECTOR:
         return None
-    # Here: clients of stores are slow to import.
-    made: VectorIndex = import_module("memory_guild.search.vectors").index_of(name)
-    return made
+    return index_of(name)
