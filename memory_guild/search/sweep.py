@@ -16,12 +16,12 @@ import asyncpg
 
 from memory_guild.database.conflicts import repeated
 from memory_guild.database.engine import client
+from memory_guild.database.scope import is_in_scope
 from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
 from memory_guild.database.statements import Statement
 from memory_guild.errors import IndexNotRegisteredError, ScopeError, VectorIndexError
 from memory_guild.memories.arguments import check_whole_number
 from memory_guild.protocols import IndexEntry, VectorIndex
-from memory_guild.search.embedding import is_in_scope
 from memory_guild.search.embeddings import check_model
 from memory_guild.search.external import chosen_index
 from memory_guild.search.outbox import is_registered, scope_for

@@ -15,10 +15,10 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from memory_guild.database.engine import client
+from memory_guild.database.scope import is_in_scope
 from memory_guild.errors import IndexNotRegisteredError, ScopeError, VectorIndexError
 from memory_guild.memories.arguments import check_whole_number
 from memory_guild.protocols import VectorIndex
-from memory_guild.search.embedding import is_in_scope
 from memory_guild.search.external import chosen_index
 from memory_guild.search.outbox import Changed, Release, claim, end, is_registered, register, unregister
 from memory_guild.search.sweep import sweep
