@@ -12,7 +12,7 @@ import pytest
 import memory_guild as guild
 from memory_guild.errors import InvalidInputError, SettingsError
 from memory_guild.protocols import IndexFilters, VectorHit
-from memory_guild.search import external, vectors
+from memory_guild.search import external
 from tests.search.indexes import DictIndex
 from tests.search.mirrored import MODEL, remember_and_attach
 from tests.search.models import WrittenDown
@@ -194,7 +194,7 @@ async def test_the_setting_names_the_index_which_is_closed_at_the_end(
         made.append(DictIndex(name))
         return made[-1]
 
-    monkeypatch.setattr(vectors, "index_of", index_of, raising=False)
+    monkeypatch.setattr(external, "index_of", index_of)
     async with guild.connect(search_url, vector_index="qdrant:http://localhost:6333"):
         await guild.sync_vectors()
         await guild.sync_vectors()
