@@ -34,7 +34,7 @@ def run(
             bar.update(task, description=f"{done:,} memories indexed")
 
         applied = asyncio.run(
-            schema.upgrade(search=search, text_search=text_search, progress=mended.append, indexed=show)
+            schema.upgrade(search=search, text_search=text_search, progress=show, granted=mended.append)
         )
     for name in applied:
         output.print(f"applied {name}", highlight=False)

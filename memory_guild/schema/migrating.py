@@ -44,8 +44,8 @@ async def upgrade(
     schema: str | None = None,
     search: bool = False,
     text_search: str | None = None,
-    progress: Callable[[str], None] | None = None,
-    indexed: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+    granted: Callable[[str], None] | None = None,
 ) -> list[str]:
     """Apply the migrations that the database lacks, each in its own transaction.
 
@@ -62,8 +62,8 @@ async def upgrade(
         text_search: How the search reads words: a configuration of PostgreSQL's text search, such as ``german``; by
             default ``MEMORY_GUILD_TEXT_SEARCH``, and without it the one that the database has, ``english`` at first.
             A change indexes all memories anew, as above; until then a memory is found by its old words.
-        progress: Called with each statement that gave the roles what they lacked.
-        indexed: Called now and then with how many memories have been indexed or were already.
+        progress: Called now and then with how many memories have been indexed or were already.
+        granted: Called with each statement that gave the roles what they lacked.
 
     Returns:
         The names of the migrations that this call applied, in order.
@@ -101,14 +101,14 @@ async def upgrade(
             for app in apps:
                 await repeated(partial(_apply, app, settings), _ATTEMPTS)
             for grant in await restore_rights(lock, client().schema):
-                if progress is not None:
-                    progress(grant)
+                if granted is not None:
+                    granted(grant)
         if search or chosen is not None:
             # In a turn of its own: the roles may be new, and others see them once they are committed.
             async with _turn(lock):
                 if chosen is not None:
                     await repeated(partial(_choose_text_search, chosen), _ATTEMPTS)
-                await _index_words(indexed or (lambda _: None))
+                await _index_words(progress or (lambda _: None))
         return pending
 
 
@@ -168,7 +168,7 @@ async def _choose_text_search(qualified: str) -> None:
                     await connection.execute(await choosing_text_search(qualified))
 
 
-async def _index_words(indexed: Callable[[int], None]) -> None:
+async def _index_words(progress: Callable[[int], None]) -> None:
     """Index the memories that were stored before the search was installed, or while it read words in another language.
 
     A few hundred in each transaction.
@@ -182,7 +182,7 @@ async def _index_words(indexed: Callable[[int], None]) -> None:
                 last, looked_at = await repeated(partial(_index_some, connection, name, last), _ATTEMPTS)
                 done += looked_at
                 if name == "schema/complete_words":
-                    indexed(done)
+                    progress(done)
 
 
 async def _index_some(connection: Connection, name: str, after: UUID) -> tuple[UUID | None, int]:

@@ -48,7 +48,7 @@ async def assert_all_vectors_are_true(url: str) -> None:
 
 async def test_memories_that_are_there_already_are_indexed(filled: str) -> None:
     done: list[int] = []
-    assert await guild.upgrade(filled, search=True, indexed=done.append) == known_migrations("search")
+    assert await guild.upgrade(filled, search=True, progress=done.append) == known_migrations("search")
     assert done == sorted(done)
     assert done[-1] == 1200
     assert await guild.upgrade(filled, search=True) == []
@@ -70,7 +70,7 @@ async def test_an_interrupted_installation_goes_on(filled: str) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await guild.upgrade(filled, search=True, indexed=interrupt)
+        await guild.upgrade(filled, search=True, progress=interrupt)
     connection: Connection = await asyncpg.connect(filled)
     try:
         assert await connection.fetchval("SELECT count(*) FROM memory_words WHERE is_complete") < 1100

@@ -140,7 +140,7 @@ async def test_upgrade_gives_the_roles_again_what_they_lack_on_the_searchs_table
         " REVOKE ALL ON memory_vector_outbox, memory_vector_indexes FROM memory_guild_app"
     )
     mended: list[str] = []
-    assert await guild.upgrade(search_url, progress=mended.append) == []
+    assert await guild.upgrade(search_url, granted=mended.append) == []
     assert [statement.partition(" USING")[0] for statement in mended] == [
         "CREATE POLICY maintenance ON public.memory_words AS PERMISSIVE FOR ALL TO memory_guild_admin",
         "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE public.memory_vector_outbox TO memory_guild_app",

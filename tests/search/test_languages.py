@@ -77,7 +77,7 @@ async def test_a_change_indexes_all_memories_anew(chosen_url: str, past_scopes: 
             assert texts_of([result.memory for result in await guild.recall("Häuser")]) == []
         for language in ("german", "simple", "german"):
             counted: list[int] = []
-            await guild.upgrade(chosen_url, search=True, text_search=language, indexed=counted.append)
+            await guild.upgrade(chosen_url, search=True, text_search=language, progress=counted.append)
             assert counted == [2 * len(TEXTS)] * len(counted) != []
             for tenant in ("acme", "umbrella"):
                 await assert_vectors_are_true(past_scopes, tenant, language)

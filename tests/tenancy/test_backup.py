@@ -167,11 +167,11 @@ async def test_one_command_mends_a_restore_without_roles(restored_url: str) -> N
     assert any("run `memory-guild upgrade`" in finding.mend for finding in broken)
 
     mended: list[str] = []
-    assert await upgrade(restored_url, progress=mended.append) == []
+    assert await upgrade(restored_url, granted=mended.append) == []
 
     assert any(statement.startswith("CREATE POLICY maintenance ON public.memory_records") for statement in mended)
     await _works(restored_url, "after the restore")
-    assert await upgrade(restored_url, progress=mended.append) == []
+    assert await upgrade(restored_url, granted=mended.append) == []
     async with connected(restored_url) as connection:
         assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'memory_guild%'") == 0
 
