@@ -66,6 +66,7 @@ NEED_ALL_EXTRAS = (
     "test_servers.py",
     "test_static.py",
     "test_store_failures.py",
+    "test_sync_qdrant.py",
     "test_traverse_properties.py",
     "test_weaviate.py",
 )
