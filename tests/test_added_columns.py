@@ -131,7 +131,7 @@ STATEMENTS = [
     f"{package}/{path.name.removesuffix('.sql')}"
     for package in ("memories", "graph")
     for path in files("memory_guild").joinpath(package, "sql").iterdir()
-    if not path.name.startswith("stage_")  # a script, which is not prepared
+    if not path.name.startswith(("stage_", "word"))  # a script, which is not prepared; and what needs the search
 ]
 
 

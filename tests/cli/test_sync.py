@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import memory_guild as guild
 from memory_guild.cli import app
-from memory_guild.search import vectors
+from memory_guild.search import external
 from tests.search.indexes import DictIndex
 from tests.search.mirrored import remember_and_attach
 
@@ -25,10 +25,10 @@ ROOT = Path(__file__).parent.parent.parent
 
 PROGRAM = """
 from memory_guild.cli import main
-from memory_guild.search import vectors
+from memory_guild.search import external
 from tests.search.indexes import DictIndex
 
-vectors.index_of = DictIndex
+external.index_of = DictIndex
 main()
 """
 
@@ -48,7 +48,7 @@ def url(database_url: str, has_vectors: bool, monkeypatch: pytest.MonkeyPatch) -
 def index(monkeypatch: pytest.MonkeyPatch) -> DictIndex:
     """The index that the settings name: no store runs here."""
     index = DictIndex("qdrant:http://localhost:6333")
-    monkeypatch.setattr(vectors, "index_of", lambda name: index if name == index.name else None, raising=False)
+    monkeypatch.setattr(external, "index_of", lambda name: index if name == index.name else None)
     return index
 
 

@@ -18,6 +18,7 @@ from memory_guild.errors import (
     ConstraintError,
     DatabaseError,
     DataError,
+    EmbedderUnavailableError,
     InsufficientResourcesError,
     InternalError,
     InvalidInputError,
@@ -34,6 +35,7 @@ from memory_guild.errors import (
     TransactionConflictError,
     TransactionStateError,
     UndefinedObjectError,
+    VectorIndexError,
     is_retryable,
 )
 
@@ -77,12 +79,14 @@ MEANINGS: dict[str, type[MemoryGuildError]] = {
 }
 
 RETRYABLE = {
+    EmbedderUnavailableError,
     InsufficientResourcesError,
     LockNotAvailableError,
     ReadOnlyError,
     SchemaChangedError,
     ServerUnreachableError,
     TransactionConflictError,
+    VectorIndexError,
 }
 
 
