@@ -89,6 +89,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.relative_to(folder).as_posix().startswith(ONCE_IS_ENOUGH):
             item.add_marker(pytest.mark.any_server)
+        if item.path.name in NEED_ALL_EXTRAS:
+            item.add_marker(pytest.mark.long)
     if not config.getoption("--long"):
         left_out = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
