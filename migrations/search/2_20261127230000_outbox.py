@@ -41,17 +41,8 @@ BEGIN
         CREATE INDEX memory_vector_outbox_due ON %1$I.memory_vector_outbox (index_name, due_at);
         CREATE INDEX memory_vector_outbox_tenant ON %1$I.memory_vector_outbox (tenant_id, index_name, due_at);
 
-        -- Whether the tables are the current role's. A delete that cascades from a memory runs as their owner, and since
-        -- PostgreSQL 18 so do the triggers that it fires, also in a maintenance scope, which has no tenant.
-        CREATE FUNCTION %1$I.memory_guild_owns_outbox() RETURNS BOOLEAN
-        LANGUAGE plpgsql STABLE SET search_path = %1$I, pg_catalog, pg_temp AS $body$
-        BEGIN
-            RETURN (SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = 'memory_vector_outbox'::regclass);
-        END $body$;
-
         CREATE POLICY tenant_isolation ON %1$I.memory_vector_outbox USING (%2$s) WITH CHECK (%2$s);
-        CREATE POLICY maintenance ON %1$I.memory_vector_outbox USING (
-            current_user = 'memory_guild_admin' OR (current_user <> 'memory_guild_app' AND %1$I.memory_guild_owns_outbox()));
+        CREATE POLICY maintenance ON %1$I.memory_vector_outbox TO memory_guild_admin USING (current_user = 'memory_guild_admin');
         ALTER TABLE %1$I.memory_vector_outbox ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
         GRANT SELECT, INSERT, UPDATE, DELETE ON %1$I.memory_vector_outbox TO memory_guild_app, memory_guild_admin;
         GRANT SELECT ON %1$I.memory_vector_indexes TO memory_guild_app;
@@ -181,7 +172,6 @@ DROP FUNCTION memory_guild_register_index(VARCHAR);
 DROP FUNCTION memory_guild_queue_vectors(VARCHAR[], VARCHAR[], UUID[]);
 DROP FUNCTION memory_guild_fingerprint;
 DROP TABLE memory_vector_outbox;
-DROP FUNCTION memory_guild_owns_outbox();
 DROP TABLE memory_vector_indexes;
 """
 
