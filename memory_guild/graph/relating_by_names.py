@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
+from functools import partial
 
 from memory_guild.database.scope import is_in_scope
-from memory_guild.errors import InvalidInputError, ScopeError
+from memory_guild.errors import InvalidInputError, ScopeError, UnknownMemoryError
 from memory_guild.graph.bulk import EdgeKey, store_edges
 from memory_guild.graph.names import SharedNames
 from memory_guild.memories.arguments import check_whole_number, column_values
 from memory_guild.memories.reading import find_all, live_memories
 from memory_guild.models import MemoryRecord
-from memory_guild.tenancy import retried, tenant_scope
+from memory_guild.tenancy import ATTEMPTS, retried, tenant_scope
 from memory_guild.types import RelationshipType, SourceType
 from memory_guild.values.checks import check_name
 
@@ -65,8 +67,17 @@ async def relate_by_names(
     stored = 0
     for first in range(0, len(pairs), batch_size):
         keys = [(one, other, RelationshipType.REFERENCES.value) for one, other in pairs[first : first + batch_size]]
-        stored += await retried(tenant_id, lambda keys=keys: _store(keys))  # type: ignore[misc]  # a default
+        stored += await _store_batch(tenant_id, keys)
     return stored
+
+
+async def _store_batch(tenant_id: str, keys: list[EdgeKey]) -> int:
+    """Store some of the edges; how many are new."""
+    for _ in range(ATTEMPTS - 1):
+        # A memory may be deleted after it was looked for: then the next look does not find it.
+        with suppress(UnknownMemoryError):
+            return await retried(tenant_id, partial(_store, keys))
+    return await retried(tenant_id, partial(_store, keys))
 
 
 async def _store(keys: list[EdgeKey]) -> int:
