@@ -462,6 +462,7 @@ async def test_unusual_text_is_stored_byte_for_byte(text: str) -> None:
 
 @AGAINST_THE_DATABASE
 @given(metadata=st.dictionaries(STORABLE, JSON, max_size=6))
+@pytest.mark.long
 async def test_any_json_object_is_stored(metadata: dict[str, Any]) -> None:
     assert (await read_back(metadata=metadata)).metadata == metadata
 

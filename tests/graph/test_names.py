@@ -50,6 +50,7 @@ TEXTS = st.lists(
 
 
 @given(TEXTS)
+@pytest.mark.long
 def test_a_name_stands_in_the_text(text: str) -> None:
     found = names_in(text)
     for name in found.sure | found.unsure:

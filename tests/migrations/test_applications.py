@@ -214,6 +214,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 async def test_generate_schemas_does_not_make_our_tables(empty_database_url: str, tmp_path: Path) -> None:
     for settings, exit_code in ((ONLY_OURS, 1), (IN_ONE_APP, 1), (BESIDE_OURS, 0)):
         shop = Shop(tmp_path, empty_database_url, settings)

@@ -15,6 +15,8 @@ from tests.databases import run_statement
 from tests.search.words import Connection, assert_vectors_are_true
 from tests.tenancy.logins import AGENT, login
 
+pytestmark = pytest.mark.long
+
 WAITING = """
 SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid)
 """
@@ -137,7 +139,6 @@ async def test_indexing_goes_on_after_a_deadlock_with_an_agent(search_url: str, 
     await assert_vectors_are_true(past_scopes, "acme")
 
 
-@pytest.mark.long
 async def test_pgvector_may_be_in_another_schema(empty_database_url: str, has_vectors: bool) -> None:
     if not has_vectors:
         pytest.skip("this server has no pgvector 0.7 or newer")

@@ -17,6 +17,8 @@ from tests.memories.reading import texts_of
 from tests.search.words import Connection, assert_vectors_are_true
 from tests.tenancy.logins import AGENT, login
 
+pytestmark = pytest.mark.long
+
 HOUSE = "Am Rand der Stadt steht ein altes Haus."
 PARTY = "Am letzten Dienstag haben wir dort gefeiert."
 QUESTION = "Wann wart ihr in den Häusern?"
@@ -66,7 +68,6 @@ async def test_german_memories_are_recalled_in_german(chosen_url: str, past_scop
     assert (await guild.schema.validate(chosen_url)).differences == ()
 
 
-@pytest.mark.long
 async def test_a_change_indexes_all_memories_anew(chosen_url: str, past_scopes: Connection) -> None:
     async with guild.connect(chosen_url):
         await store_german()

@@ -20,6 +20,8 @@ from tests.schema.index_builds import BUILDING, until
 from tests.search.words import Connection
 from tests.tenancy.logins import AGENT, connected, login
 
+pytestmark = pytest.mark.long
+
 MODEL = "written:down"
 DIMENSIONS = 24
 HOSTILE = 'it\'s "x" \\ $1 %s\n; DROP TABLE memory_vectors'
@@ -144,7 +146,6 @@ async def test_forgotten_changed_and_foreign_memories_do_not_come_back(large: st
     assert len(theirs) == 99
 
 
-@pytest.mark.long
 async def test_the_index_finds_what_looking_at_every_vector_finds(search: str, past_scopes: Connection) -> None:
     await fill(past_scopes, "acme", 3000)
     await build(search, min_vectors=3000)
@@ -243,7 +244,6 @@ async def test_a_new_edge_does_not_read_the_words_of_the_whole_tenant(search: st
     assert scans == 0
 
 
-@pytest.mark.long
 async def test_recall_follows_the_index_in_a_sealed_database(
     database_url: str, has_vectors: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,8 @@ from tests.search.mirrored import MODEL, remember_and_attach
 from tests.search.models import WrittenDown
 from tests.search.words import Connection
 
+pytestmark = pytest.mark.long
+
 VECTORS = {"door": [1.0, 0.0, 0.0], "gate": [0.8, 0.6, 0.0], "cat": [0.0, 1.0, 0.0]}
 QUESTION = [1.0, 0.1, 0.0]
 

@@ -26,6 +26,8 @@ from tests.search.mirrored import OUTBOX, assert_equal, outbox, remember_and_att
 from tests.search.words import Connection
 from tests.tenancy.logins import AGENT, MAINTAINER, connected, login, owner, user_of
 
+pytestmark = pytest.mark.long
+
 MODEL = "written:down"
 
 
@@ -332,7 +334,6 @@ async def test_what_a_client_raises_is_in_doubt_and_its_text_is_not_logged(
     assert "door" not in caplog.text
 
 
-@pytest.mark.long
 async def test_after_a_crash_the_keys_wait_for_the_lease_and_the_fence(
     impatient: None, index: DictIndex, past_scopes: Connection
 ) -> None:
@@ -477,7 +478,6 @@ async def test_an_index_that_is_unregistered_gets_nothing_more(index: DictIndex,
     await assert_equal(past_scopes, index)
 
 
-@pytest.mark.long
 async def test_registering_waits_for_scopes_that_are_writing(
     search_url: str, past_scopes: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -621,7 +621,6 @@ async def test_plain_sql_sees_and_changes_nothing_of_another_tenants_outbox(
     assert tuple(registered) == ("dict:here", True)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("sealed_first", [True, False])
 async def test_in_a_sealed_database_syncing_works_and_no_statement_sees_strangers(
     database_url: str, has_vectors: bool, monkeypatch: pytest.MonkeyPatch, *, sealed_first: bool

@@ -162,6 +162,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_LONGEST_PAUSE_SECONDS", 0.5)
 
 
+@pytest.mark.long
 async def test_after_all_kinds_of_faults_the_index_is_equal_without_a_sweep(
     search: str, past_scopes: Connection
 ) -> None:

@@ -103,6 +103,7 @@ def test_the_documented_example_on_the_embedded_server(folder: Path, developers_
     assert not Path((folder / "where").read_text()).exists()
 
 
+@pytest.mark.long
 def test_the_documented_example_on_a_named_server(folder: Path, developers_database: str, named_server: str) -> None:
     code, output = run(
         folder,
