@@ -19,6 +19,8 @@ from memory_guild.testing.servers import server_folder
 from tests.databases import run_statement
 from tests.tenancy.logins import connected
 
+pytestmark = pytest.mark.long
+
 NOTHING_NEW = re.compile(r"Nothing new: all ([\d,]+) memories and ([\d,]+) edges are stored already\.")
 
 
@@ -145,7 +147,6 @@ def test_a_walk_shows_the_same_in_every_database(
     assert len(first) == 21
 
 
-@pytest.mark.long
 def test_the_whole_command(empty_database: str) -> None:
     command = [sys.executable, "-W", "error", "-m", "memory_guild.cli", "demo", "--yes", "--topic", "asyncio.Queue"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -157,7 +158,6 @@ def test_the_whole_command(empty_database: str) -> None:
     assert "Remembering" in done.stderr
 
 
-@pytest.mark.long
 def test_a_server_that_does_not_answer_is_one_line(small: python_docs.Corpus) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "memory_guild.cli", "demo", "--yes"],
@@ -234,7 +234,6 @@ def test_it_asks_once_and_takes_away_only_what_is_its_own(
     assert ask("n\n")[0] == 1
 
 
-@pytest.mark.long
 def test_its_own_database_is_the_embedded_one(small: python_docs.Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     with server_folder() as base:
         monkeypatch.setenv("MEMORY_GUILD_EMBEDDED_FOLDER", str(base / "pg"))

@@ -52,6 +52,8 @@ from memory_guild.models import (
 )
 from memory_guild.tenancy import tenant_scope
 
+pytestmark = pytest.mark.long
+
 MARK = "ZZmarkZZ"
 OF_VICTIM = "of bolt"
 BECOME = "set_config('memory_guild.tenant_id', 'bolt', true) IS NOT NULL"
@@ -191,7 +193,6 @@ def conditions(model: type[StrictModel]) -> Iterator[tuple[str, Any]]:
         yield hostile, hostile
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 async def test_no_lookup_becomes_sql(attacker: Attacker, model: type[StrictModel]) -> None:
     def makers() -> Iterator[tuple[str, Make]]:
@@ -335,7 +336,6 @@ USES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
 async def test_no_expression_becomes_sql(attacker: Attacker, hostile: str) -> None:
     def makers() -> Iterator[tuple[str, Make]]:
