@@ -359,7 +359,12 @@ def _embedder_name(text: str) -> str:
     return text
 
 
-_VECTOR_INDEX = re.compile(rf"{PGVECTOR}|(?:qdrant|chroma|milvus|weaviate|pinecone):.+")
+_WEB_ADDRESS = r"https?://[^/\s?#]+[^\s?#]*"
+_VECTOR_INDEX = re.compile(
+    rf"{PGVECTOR}|qdrant:(?:{_WEB_ADDRESS}|:memory:|(?!:)(?!.*://).+)|chroma:(?:{_WEB_ADDRESS}|(?!.*://).+)"
+    # Pinecone's own names have at most 45 characters, and the number of dimensions is added to ours.
+    rf"|milvus:(?:{_WEB_ADDRESS}|(?!.*://).+\.db)|weaviate:{_WEB_ADDRESS}|pinecone:[a-z0-9](?:[a-z0-9-]{{0,37}}[a-z0-9])?"
+)
 
 
 def _vector_index_name(text: str) -> str:
@@ -410,7 +415,8 @@ _OF_SETTINGS = {
     "vector_index": Variable(
         "MEMORY_GUILD_VECTOR_INDEX",
         _vector_index_name,
-        "must be pgvector, qdrant:WHERE, chroma:WHERE, milvus:WHERE, weaviate:WHERE or pinecone:WHERE",
+        "must be pgvector, qdrant:URL, qdrant:FOLDER, qdrant::memory:, chroma:URL, chroma:FOLDER, milvus:URL,"
+        " milvus:FILE.db, weaviate:URL or pinecone:INDEX-NAME, where a URL begins with http:// or https://",
     ),
     "vector_timeout_seconds": Variable("MEMORY_GUILD_VECTOR_TIMEOUT_SECONDS", _seconds_of_a_call, _SECONDS),
     "vector_fence_seconds": Variable("MEMORY_GUILD_VECTOR_FENCE_SECONDS", _seconds, _SECONDS),

@@ -16,7 +16,6 @@ from memory_guild.moments import DistantMoment
 from memory_guild.protocols import IndexFilters, VectorIndex
 from memory_guild.search.embedding import QuestionVector
 from memory_guild.search.vectors import index_of
-from memory_guild.settings import PGVECTOR, checked_vector_index
 from memory_guild.tenancy import tenant_scope
 from memory_guild.values.checks import check_name
 
@@ -35,7 +34,7 @@ _log = logging.getLogger("memory_guild.search.external")
 def external_index() -> VectorIndex | None:
     """That of ``connect(vector_index=…)`` or ``MEMORY_GUILD_VECTOR_INDEX``; None for PostgreSQL's own vectors."""
     pool = client().pool
-    if pool.vector_index is None and (made := _made(pool.settings.vector_index)):
+    if pool.vector_index is None and (made := index_of(pool.settings.vector_index)):
         pool.vector_index, pool.owns_vector_index = made, True
     return pool.vector_index
 
@@ -94,9 +93,3 @@ def _filters(conditions: ConditionArguments) -> IndexFilters | None:
     if any(isinstance(time, DistantMoment) for time in times):
         return None
     return IndexFilters(agents[0] if agents else None, sources[0] if sources else None, *times)
-
-
-def _made(name: str) -> VectorIndex | None:
-    if checked_vector_index(name) == PGVECTOR:
-        return None
-    return index_of(name)

@@ -211,7 +211,19 @@ async def test_an_index_of_ones_own_stays_open(search_url: str) -> None:
     assert index.calls["close"] == 0
 
 
-@pytest.mark.parametrize("name", ["", "qdrant", "pgvector:x", "oracle:x", "qdrant:http://me:secret@host"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "qdrant",
+        "pgvector:x",
+        "oracle:x",
+        "milvus:vectors",
+        "weaviate:localhost",
+        "pinecone:My_Index",
+        "qdrant:http://me:secret@host",
+    ],
+)
 async def test_a_name_that_is_none_is_refused(search_url: str, name: str) -> None:
     with pytest.raises(SettingsError) as refused:
         async with guild.connect(search_url, vector_index=name):
