@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from heapq import nlargest
+from itertools import count
+from operator import mul
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -129,11 +132,36 @@ class ChromaIndex:
                 where=_filter(tenant_id, filters),
                 include=["metadatas", "distances"],
             )
-        return [
+        hits = [
             VectorHit(UUID(payload["memory_id"]), 1 - distance)
             for payload, distance in zip(found["metadatas"][0], found["distances"][0], strict=True)
             if payload  # Chroma answers nothing for what was deleted meanwhile
         ]
+        return hits if len(hits) == limit else await self._compare_all(collection, vector, limit, tenant_id, filters)
+
+    async def _compare_all(
+        self, collection: Collection, vector: Sequence[float], limit: int, tenant_id: str, filters: IndexFilters
+    ) -> list[VectorHit]:
+        """What a search should have found: Chroma's graph of all tenants' vectors may not lead to a small tenant's."""
+        hits: list[VectorHit] = []
+        for offset in count(0, self._page_size):
+            async with self._calls.request(is_first=False):
+                page: Any = await self._do(
+                    collection.get,
+                    where=_filter(tenant_id, filters),
+                    limit=self._page_size,
+                    offset=offset,
+                    include=["metadatas", "embeddings"],
+                )
+            found = [
+                VectorHit(UUID(payload["memory_id"]), sum(map(mul, vector, other)))
+                for payload, other in zip(page["metadatas"], page["embeddings"], strict=True)
+                if payload
+            ]
+            hits = nlargest(limit, hits + found, key=lambda hit: hit.score)
+            if len(page["ids"]) < self._page_size:
+                break
+        return hits
 
     async def count(self, tenant_id: str, model: str) -> int:
         """How many vectors it has of a tenant by a model. Chroma counts only whole collections, so it reads the ids."""
