@@ -15,17 +15,21 @@ from tests.tenancy.verb_operations import WAYS, Verb
 from tests.tenancy.worlds import OTHERS_ROWS, OWN, OWN_ROWS, SECRET, STRANGERS_ROWS, Aim, Witness
 
 _VECTOR, _OTHER_DIMENSIONS = (0.6, 0.8), (0.36, 0.48, 0.8)
+_INDEX = "INSERT INTO memory_vector_indexes VALUES ('elsewhere') ON CONFLICT DO NOTHING;"
 _OWN_VECTORS = f"""
-INSERT INTO memory_vectors SELECT tenant_id, memory_id, 'small', content_hash, true, '[0.6,0.8]' FROM memory_records
+INSERT INTO memory_own_vectors SELECT tenant_id, memory_id, 'small', content_hash, '[0.6,0.8]' FROM memory_records
 WHERE memory_id IN ('{OWN[0]}', '{OWN[1]}');
 SELECT memory_guild_recount_words('bolt');  -- storing recounts now and then
+DELETE FROM memory_vector_outbox WHERE tenant_id = 'bolt';  -- it counts how often these rows were stored
+INSERT INTO memory_vector_outbox (tenant_id, index_name, embedding_model, memory_id, due_at)
+VALUES ('bolt', 'elsewhere', 'small', '{OWN[0]}', '2003-03-03');
 """
 _OTHERS_VECTORS = f"""
-INSERT INTO memory_vectors
-SELECT tenant_id, memory_id, '{STRANGERS_ROWS.embedding_model}', content_hash, true, '[0.8,0.6]' FROM memory_records
+INSERT INTO memory_own_vectors
+SELECT tenant_id, memory_id, '{STRANGERS_ROWS.embedding_model}', content_hash, '[0.8,0.6]' FROM memory_records
 WHERE memory_id IN ('{STRANGERS_ROWS.memory_id}', '{STRANGERS_ROWS.other_memory_id}');
-INSERT INTO memory_vectors
-SELECT tenant_id, memory_id, 'small', content_hash, true, '[0.8,0.36,0.48]' FROM memory_records
+INSERT INTO memory_own_vectors
+SELECT tenant_id, memory_id, 'small', content_hash, '[0.8,0.36,0.48]' FROM memory_records
 WHERE tenant_id <> 'bolt';
 UPDATE memory_vectors SET content_hash = 'of an older text' WHERE memory_id = '{STRANGERS_ROWS.other_memory_id}';
 """
@@ -34,12 +38,16 @@ UPDATE memory_vectors SET content_hash = 'of an older text' WHERE memory_id = '{
 class SearchWitness(Witness):
     """Looks at the search's tables, too."""
 
-    others_rows = OTHERS_ROWS + _OTHERS_VECTORS
-    own_rows = OWN_ROWS + _OWN_VECTORS
+    others_rows = _INDEX + OTHERS_ROWS + _OTHERS_VECTORS
+    own_rows = _INDEX + OWN_ROWS + _OWN_VECTORS
     more_rows = """
     UNION ALL SELECT tenant_id = 'bolt', w::text || w.xmin || w.xmax || w.ctid FROM memory_words w
     UNION ALL SELECT tenant_id = 'bolt', c::text || c.xmin || c.xmax || c.ctid FROM memory_word_counts c
     UNION ALL SELECT tenant_id = 'bolt', v::text || v.xmin || v.xmax || v.ctid FROM memory_vectors v
+    UNION ALL SELECT tenant_id = 'bolt', o::text || o.xmin || o.xmax || o.ctid FROM memory_own_vectors o
+    UNION ALL SELECT tenant_id = 'bolt', m::text || m.xmin || m.xmax || m.ctid FROM memory_vector_models m
+    UNION ALL SELECT tenant_id = 'bolt', b::text || b.xmin || b.xmax || b.ctid FROM memory_vector_outbox b
+    UNION ALL SELECT false, i::text || i.xmin || i.xmax || i.ctid FROM memory_vector_indexes i
     """
 
 
@@ -53,6 +61,10 @@ VERBS: dict[str, Verb] = {
         "own text", vector=_OTHER_DIMENSIONS, model=aim.embedding_model
     ),
     "recall own beside it": lambda aim: guild.recall(f"own text, {aim.content_text}", limit=2),
+    "find by its words": lambda aim: guild.find(text=aim.content_text),
+    "find by the secret": lambda aim: guild.find(text=SECRET, limit=100),
+    "count by its words": lambda aim: guild.count(text=f'"{aim.content_text}"'),
+    "forget by its words": lambda aim: guild.forget_where(text=aim.content_text),
     "attach to own a vector of another size by its model": lambda aim: guild.embeddings.attach(
         [(OWN[0], _OTHER_DIMENSIONS)], model=aim.embedding_model
     ),
@@ -68,7 +80,11 @@ VERBS: dict[str, Verb] = {
 }
 
 
-_TABLES = ("memory_words", "memory_word_counts", "memory_vectors")
+_TABLES = (
+    *("memory_words", "memory_word_counts", "memory_vectors", "memory_own_vectors", "memory_vector_models"),
+    "memory_vector_outbox",
+)
+_WITHOUT_MEMORY = ("memory_word_counts", "memory_vector_models")
 _AIMS = ("tenant_id = '{tenant_id}'", "memory_id = '{memory_id}'", "true")
 _EVERYWHERE = (
     "SELECT * FROM {table} WHERE {aimed} ORDER BY {table}::text",
@@ -87,6 +103,17 @@ _INSERTS = (
     "INSERT INTO memory_words SELECT 'bolt', '{memory_id}', '', 1, false, false, true, false, true, words"
     " FROM memory_words WHERE memory_id = '{own_1}' RETURNING 1",
     *(
+        "INSERT INTO memory_own_vectors SELECT '{tenant}', '{memory_id}', '{embedding_model}', '{content_hash}', own"
+        " FROM memory_own_vectors WHERE memory_id = '{own_1}'".replace("{tenant}", tenant)
+        for tenant in ("bolt", "{tenant_id}")
+    ),
+    "INSERT INTO memory_vector_models VALUES ('{tenant_id}', '{embedding_model}', 5) ON CONFLICT DO NOTHING",
+    "INSERT INTO memory_vector_outbox (tenant_id, index_name, embedding_model, memory_id)"
+    " VALUES ('{tenant_id}', 'elsewhere', 'small', '{memory_id}') ON CONFLICT DO NOTHING RETURNING 1",
+    "INSERT INTO memory_vector_indexes VALUES ('another')",
+    "UPDATE memory_vector_indexes SET is_filled = true",
+    "DELETE FROM memory_vector_indexes",
+    *(
         "INSERT INTO memory_vectors SELECT '{tenant}', '{memory_id}', '{embedding_model}', '{content_hash}', true,"
         " embedding FROM memory_vectors WHERE memory_id = '{own_1}' {conflict}".replace("{tenant}", tenant).replace(
             "{conflict}", conflict
@@ -104,6 +131,11 @@ _FUNCTIONS = (
     "SELECT memory_guild_refresh_words('{tenant_id}', ARRAY['{memory_id}'::uuid], '{}', '{}')",
     "SELECT memory_guild_refresh_words('bolt', ARRAY['{memory_id}'::uuid], '{}', '{}')",
     "SELECT memory_guild_recount_words('{tenant_id}')",
+    "SELECT memory_guild_refresh_vectors('{tenant_id}', ARRAY['{memory_id}'::uuid], '{}')",
+    "SELECT memory_guild_refresh_vectors('bolt', ARRAY['{memory_id}'::uuid], '{}')",
+    "SELECT memory_guild_queue_vectors(ARRAY['{tenant_id}'], ARRAY['small'], ARRAY['{memory_id}'::uuid])",
+    "SELECT memory_guild_register_index('another')",
+    "SELECT * FROM memory_guild_nearest('{tenant_id}', '{embedding_model}', memory_guild_vector('[0.6,0.8]'), 5)",
 )
 
 
@@ -133,6 +165,6 @@ def search_statements() -> Iterator[Operation]:
         for table in _TABLES
         for template in _EVERYWHERE
         for aimed in _AIMS
-        if table != "memory_word_counts" or "memory_id" not in aimed
+        if table not in _WITHOUT_MEMORY or "memory_id" not in aimed
     )
     return statements([*templates, *_INSERTS, *_FUNCTIONS])

@@ -1,8 +1,9 @@
-"""What a memory lends is gone with it also where its edges and vectors belong to a login that sees no tenant.
+"""What a memory lends is gone with it, whoever owns the tables, and also after TRUNCATE.
 
 A delete that cascades runs as the owner of the tables, and since PostgreSQL 18 so do the triggers that it fires. Without a
 tenant, as in an admin scope, row-level security hides all rows from an owner that is no superuser, so the triggers found no
 neighbors. Now whoever deletes a memory deletes what belongs to it, before the cascade would.
+TRUNCATE fires no triggers of DELETE, so it left the words, and the memories' own vectors.
 """
 
 from tortoise import BaseDBAsyncClient
@@ -34,6 +35,25 @@ BEGIN
         CREATE TRIGGER memory_guild_words_deleted_first BEFORE DELETE ON %1$I.memory_records FOR EACH ROW
             WHEN (COALESCE(current_setting('memory_guild.tenant_id', true), '') = '')
             EXECUTE FUNCTION %1$I.memory_guild_words_deleted_first();
+
+        CREATE FUNCTION %1$I.memory_guild_words_truncated() RETURNS TRIGGER
+        LANGUAGE plpgsql SET search_path = %1$I, pg_catalog, pg_temp AS $body$
+        BEGIN
+            TRUNCATE memory_words, memory_word_counts;
+            RETURN NULL;
+        END $body$;
+
+        CREATE FUNCTION %1$I.memory_guild_vectors_truncated() RETURNS TRIGGER
+        LANGUAGE plpgsql SET search_path = %1$I, pg_catalog, pg_temp AS $body$
+        BEGIN
+            TRUNCATE memory_own_vectors, memory_vector_models;
+            RETURN NULL;
+        END $body$;
+
+        CREATE TRIGGER memory_guild_words_truncated AFTER TRUNCATE ON %1$I.memory_records
+            FOR EACH STATEMENT EXECUTE FUNCTION %1$I.memory_guild_words_truncated();
+        CREATE TRIGGER memory_guild_vectors_truncated AFTER TRUNCATE ON %1$I.memory_vectors
+            FOR EACH STATEMENT EXECUTE FUNCTION %1$I.memory_guild_vectors_truncated();
     $functions$, current_schema());
 END $migration$;
 """
@@ -41,7 +61,11 @@ END $migration$;
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
     return """
+DROP TRIGGER memory_guild_vectors_truncated ON memory_vectors;
+DROP TRIGGER memory_guild_words_truncated ON memory_records;
 DROP TRIGGER memory_guild_words_deleted_first ON memory_records;
+DROP FUNCTION memory_guild_vectors_truncated();
+DROP FUNCTION memory_guild_words_truncated();
 DROP FUNCTION memory_guild_words_deleted_first();
 """
 

@@ -1,4 +1,7 @@
-"""Tables that belong to a login without privileges: what a delete cascades to runs as that login, without a tenant."""
+"""Rows that go in other ways than by a verb lend nothing any more, and leave nothing.
+
+Where the tables belong to a login without privileges, what a delete cascades to runs as that login, without a tenant.
+"""
 
 from __future__ import annotations
 
@@ -43,3 +46,20 @@ async def test_what_is_deleted_without_a_tenant_lends_nothing_whoever_owns_the_t
     assert left in alone
     assert await past_scopes.fetchval(MEANT) == 0
     assert await past_scopes.fetchval("SELECT count(*) FROM memory_own_vectors") == 1
+
+
+@pytest.mark.parametrize(
+    ("truncate", "left"),
+    [("TRUNCATE memory_records CASCADE", []), ("TRUNCATE memory_vectors", ["memory_word_counts", "memory_words"])],
+)
+async def test_what_is_truncated_leaves_nothing_of_it(
+    search: str, past_scopes: Connection, truncate: str, left: list[str]
+) -> None:
+    async with guild.tenant_scope("acme", agent_id="scribe"):
+        question = await guild.remember("Where is the pottery?", source_type="conversation")
+        await guild.embeddings.attach([(question, [1, 0])], model="mine")
+    await past_scopes.execute("SELECT memory_guild_recount_words('acme')")
+    await past_scopes.execute(truncate)
+    tables = ("memory_own_vectors", "memory_vector_models", "memory_vectors", "memory_word_counts", "memory_words")
+    counts = {table: await past_scopes.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
+    assert [table for table, count in counts.items() if count] == left
