@@ -18,7 +18,7 @@ from memory_guild.memories.reading import count, find, find_all, get, get_many
 from memory_guild.memories.relations import fetch_relations
 from memory_guild.memories.storing import remember, remember_many
 from memory_guild.models import DataSource, MemoryAccessPolicy, MemoryEmbedding, MemoryRecord, MemoryRelationship
-from memory_guild.protocols import Embedder, VectorIndex
+from memory_guild.protocols import Candidate, Embedder, VectorIndex, Verdict
 from memory_guild.schema import upgrade
 from memory_guild.search import embeddings
 from memory_guild.search.embedding import embed_pending
@@ -32,6 +32,7 @@ from memory_guild.types import DataSourceType, Direction, RelationshipType, Sour
 __version__ = "0.1.0"
 
 __all__ = [
+    "Candidate",
     "DataSource",
     "DataSourceType",
     "Direction",
@@ -47,6 +48,7 @@ __all__ = [
     "SweepReport",
     "SyncReport",
     "VectorIndex",
+    "Verdict",
     "__version__",
     "admin_scope",
     "as_of",

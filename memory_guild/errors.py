@@ -101,6 +101,20 @@ class UnreadableFileError(MemoryGuildError):
         self.reason = reason
 
 
+class ContentRefusedError(MemoryGuildError):
+    """The screen refused a memory, or failed; nothing was stored.
+
+    Attributes:
+        reason: What the screen said.
+    """
+
+    http_status = 422
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the screen refused the memory: {reason}")
+        self.reason = reason
+
+
 # --- what the database refused ----------------------------------------------------------------------------------
 
 

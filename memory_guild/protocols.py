@@ -1,10 +1,10 @@
-"""What agents may bring along: embedders and vector indexes, whoever wrote them."""
+"""What agents may bring along: embedders, vector indexes and a screen, whoever wrote them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
 
@@ -173,3 +173,68 @@ class VectorIndex(Protocol):
     async def close(self) -> None:
         """Close its connections."""
         ...
+
+
+class Candidate(NamedTuple):
+    """A memory that is about to be stored, as a screen sees it.
+
+    Attributes:
+        content_text: Its text; empty for an update that leaves the text as it is.
+        metadata: Its metadata; None where none is given.
+        agent_id: The agent that remembers it; None for an update, or where none is known.
+        tenant_id: The tenant.
+        source_type: Where it comes from, as it was given; None for an update that leaves it as it is.
+    """
+
+    content_text: str
+    metadata: Mapping[str, Any] | None
+    agent_id: str | None
+    tenant_id: str
+    source_type: str | None
+
+
+class Verdict(NamedTuple):
+    """What a screen says of a memory. Make it with :meth:`allow`, :meth:`redact` or :meth:`refuse`.
+
+    Attributes:
+        is_refused: Whether it must not be stored.
+        reason: Why it is refused or redacted; None where it is stored as it was given.
+        content_text: The text to store instead; None for the given one.
+        metadata: The metadata to store instead; None for the given one.
+    """
+
+    is_refused: bool
+    reason: str | None = None
+    content_text: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    @classmethod
+    def allow(cls) -> Verdict:
+        """Store it as it is."""
+        return cls(is_refused=False)
+
+    @classmethod
+    def redact(
+        cls, reason: str, *, content_text: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> Verdict:
+        """Store another text, or other metadata, instead.
+
+        Args:
+            reason: Why, for the outcome. It must not quote what was taken out.
+            content_text: The text to store; by default the given one.
+            metadata: The metadata to store; by default the given ones.
+        """
+        return cls(is_refused=False, reason=reason, content_text=content_text, metadata=metadata)
+
+    @classmethod
+    def refuse(cls, reason: str) -> Verdict:
+        """Do not store it.
+
+        Args:
+            reason: Why, for the error. It must not quote the memory.
+        """
+        return cls(is_refused=True, reason=reason)
+
+
+Screen: TypeAlias = Callable[[Candidate], Verdict]
+"""Sees each memory before it is stored. A transaction is open meanwhile, so it must be quick and call no network."""

@@ -188,6 +188,7 @@ class Settings:
         vector_timeout_seconds: How long one call to an external index may take.
         vector_fence_seconds: How long a call that failed in doubt may still be carried out, so that what it was about
             is left alone.
+        screen: The function that sees each memory before it is stored, as ``module:function``; None for none.
         embedded_folder: Where the embedded server keeps its data; None for the user's data folder.
         embedded_version: The embedded server's major version; None for that of its data, or the newest for new data.
     """
@@ -207,6 +208,7 @@ class Settings:
     vector_index: str = PGVECTOR
     vector_timeout_seconds: float = 10.0
     vector_fence_seconds: float = 60.0
+    screen: str | None = None
     embedded_folder: Path | None = None
     embedded_version: int | None = None
 
@@ -377,6 +379,13 @@ def _vector_index_name(text: str) -> str:
     return text
 
 
+def _function_name(text: str) -> str:
+    module, colon, function = text.partition(":")
+    if not colon or not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError
+    return text
+
+
 def _embedder_template(text: str) -> str:
     parts = [part[1:] for part in Formatter().parse(text)]
     fields = {field for field, _, _ in parts if field is not None}
@@ -420,6 +429,7 @@ _OF_SETTINGS = {
     ),
     "vector_timeout_seconds": Variable("MEMORY_GUILD_VECTOR_TIMEOUT_SECONDS", _seconds_of_a_call, _SECONDS),
     "vector_fence_seconds": Variable("MEMORY_GUILD_VECTOR_FENCE_SECONDS", _seconds, _SECONDS),
+    "screen": Variable("MEMORY_GUILD_SCREEN", _function_name, "must be a function, as package.module:function"),
     "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", _folder, "must be a path"),
     "embedded_version": Variable(
         "MEMORY_GUILD_EMBEDDED_VERSION", lambda text: _at_least(0)(text) or None, "must be a whole number, 0 or more"

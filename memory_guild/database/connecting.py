@@ -12,7 +12,7 @@ from memory_guild.database.isolation import check_isolation
 from memory_guild.database.migrations import check_migrations
 from memory_guild.database.tortoise import GuestContext, tortoise_context
 from memory_guild.errors import InvalidInputError
-from memory_guild.protocols import Embedder, VectorIndex
+from memory_guild.protocols import Embedder, Screen, VectorIndex
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -56,6 +56,7 @@ async def connect(
     schema: str | None = None,
     embedder: Embedder | str | None = None,
     vector_index: VectorIndex | str | None = None,
+    screen: Screen | None = None,
     check_schema: bool = True,
     as_owner: bool = False,
 ) -> AsyncIterator[MemoryDatabase]:
@@ -78,6 +79,8 @@ async def connect(
             as in ``MEMORY_GUILD_VECTOR_INDEX``, or an object of your own that has the members of
             :class:`memory_guild.protocols.VectorIndex`, which you close yourself; by default
             ``MEMORY_GUILD_VECTOR_INDEX``.
+        screen: What sees each memory before it is stored, and may redact or refuse it, see
+            :data:`memory_guild.protocols.Screen`; by default the function that ``MEMORY_GUILD_SCREEN`` names.
         check_schema: Whether to refuse a database whose migrations are not the code's, or that isolates no tenants.
         as_owner: Whether to connect to the embedded server as the owner of the tables, a superuser, instead of the
             agents' login. It changes nothing where a database is configured.
@@ -87,7 +90,7 @@ async def connect(
 
     Raises:
         SettingsError: The environment or the URL cannot be used, or there is no embedder or vector index of this name.
-        InvalidInputError: The embedder or the vector index lacks a member.
+        InvalidInputError: The embedder or the vector index lacks a member, or the screen cannot be called.
         ConnectionFailedError: The server cannot be used.
         EmbeddedServerError: The embedded server cannot be started.
         MigrationsPendingError: The database needs ``memory-guild upgrade``.
@@ -107,9 +110,12 @@ async def connect(
         raise InvalidInputError(
             "vector_index", f"must be a vector index or its name, not {type(vector_index).__name__}"
         )
+    if screen is not None and not callable(screen):
+        raise InvalidInputError("screen", f"must be callable, not {type(screen).__name__}")
     pool = GuildClient(_NAME, settings, embedded_login=login)
     pool.embedder = None if isinstance(embedder, str) else embedder
     pool.vector_index = None if isinstance(vector_index, str) else vector_index
+    pool.screen = screen
     pool.context = GuestContext(_NAME, ENGINE, pool)
     try:
         with tortoise_context(pool.context), chosen(pool):

@@ -49,7 +49,7 @@ from memory_guild.errors import (
     TenantNotSetError,
     UnsupportedEncodingError,
 )
-from memory_guild.protocols import Embedder, VectorIndex
+from memory_guild.protocols import Embedder, Screen, VectorIndex
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -87,6 +87,7 @@ class GuildClient(TranslatingClient):
         self.embedder: Embedder | None = None  # the one that the settings name, once it is needed, or the caller's own
         self.vector_index: VectorIndex | None = None  # likewise
         self.owns_vector_index = False  # whether it ends with the pool
+        self.screen: Screen | None = None  # the one that the settings name, once it is needed, or the caller's own
         self._agents: GuildClient | None = None
         self._maintenance: GuildClient | None = None
 

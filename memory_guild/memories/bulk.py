@@ -14,6 +14,7 @@ import asyncpg
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Stage, Statement, statement
 from memory_guild.errors import (
+    ContentRefusedError,
     ForgottenMemoryError,
     HashCollisionError,
     InvalidInputError,
@@ -60,9 +61,9 @@ async def store_stream(
     """
     scope = current_scope()
     tenant_id = tenant_of(scope)
-    report = StoreReport()
-    refuse = report.refuse if on_error == "report" else _raise_for_item
     drafter = Drafter(tenant_id, scope.agent_id)
+    report = StoreReport(drafter.redactions)
+    refuse = report.refuse if on_error == "report" else _raise_for_item
     stream = DraftStream(items, drafter, refuse, sizes)
     begin = await _BEGIN.fetch_only_row()
     call = _Call(
@@ -320,4 +321,6 @@ def _raise_for_item(number: int, error: MemoryGuildError) -> None:
         raise InvalidInputError(f"items[{number}].{error.field}".rstrip("."), error.reason) from None
     if isinstance(error, TenantMismatchError):
         raise TenantMismatchError(f"items[{number}].{error}") from None
+    if isinstance(error, ContentRefusedError):
+        raise ContentRefusedError(f"items[{number}]: {error.reason}") from error
     raise error from None

@@ -10,10 +10,12 @@ from uuid import UUID
 from memory_guild.database.statements import Statement
 from memory_guild.errors import ConflictError, InvalidInputError, MemoryNotFoundError
 from memory_guild.memories.arguments import MemoryArgument, column_value, current_tenant, memory_id_of
+from memory_guild.memories.screening import screen_of_database, screened
 from memory_guild.models import MemoryRecord, hash_content
+from memory_guild.protocols import Candidate
 from memory_guild.rows import model_from
 from memory_guild.types import SourceType
-from memory_guild.values.checks import check_aware
+from memory_guild.values.checks import check_aware, check_text
 
 _UPDATE = Statement("memories/update_memory")
 _GET = Statement("memories/get_memory")
@@ -43,6 +45,7 @@ async def update(
         The memory as it is stored now; its ``updated_at`` is later than before.
 
     Raises:
+        ContentRefusedError: The screen refuses the change; nothing was written.
         ConflictError: The memory has another version; nothing was written.
         MemoryNotFoundError: The memory does not exist in this tenant, or it is forgotten.
         DuplicateMemoryError: The agent has another memory with this text. The scope must be rolled back.
@@ -52,6 +55,12 @@ async def update(
     if content_text is None and source_type is None and metadata is None:
         raise InvalidInputError("content_text", "(or source_type, or metadata) is required: there is nothing to change")
     expected = None if expected_updated_at is None else check_aware("expected_updated_at", expected_updated_at)
+    if (screen := screen_of_database()) is not None and (content_text is not None or metadata is not None):
+        text = "" if content_text is None else check_text("content_text", content_text)
+        given = metadata if isinstance(metadata, Mapping) else None  # anything else is refused below
+        seen = screened(screen, Candidate(text, given, None, current_tenant(), source_type))
+        content_text = None if content_text is None else seen.content_text
+        metadata = metadata if given is None and seen.metadata is None else seen.metadata
     changes = [
         None if value is None else column_value(MemoryRecord, column, value)
         for column, value in (("content_text", content_text), ("source_type", source_type), ("metadata", metadata))

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from memory_guild.errors import InvalidInputError, TenantMismatchError
 from memory_guild.memories.arguments import column_value
+from memory_guild.memories.screening import screen_of_database, screened
 from memory_guild.models import MemoryRecord, hash_content
+from memory_guild.protocols import Candidate
 from memory_guild.serializers import MemoryRecordCreate, MemoryRecordTool
 from memory_guild.settings import content_max_bytes, metadata_max_bytes
 from memory_guild.types import SourceType
@@ -60,14 +62,17 @@ class Drafter:
 
     Attributes:
         metadata_max_bytes: The most bytes of JSON that the metadata of a memory may have.
+        redactions: Why the screen stored something else than was given, by the numbers of the drafts.
     """
 
     def __init__(self, tenant_id: str, agent_id: str | None) -> None:
         self._tenant_id = tenant_id
         self._agent_id = agent_id
         self._checked_agents = {agent_id}
+        self._screen = screen_of_database()
         self._max_bytes = content_max_bytes()
         self.metadata_max_bytes = metadata_max_bytes()
+        self.redactions: dict[int, str] = {}
 
     def draft(
         self,
@@ -90,8 +95,18 @@ class Drafter:
 
         Raises:
             InvalidInputError: A value cannot be stored; ``field`` names it.
+            ContentRefusedError: The screen refuses it.
         """
         text = check_content("content_text", content_text, self._max_bytes)
+        if self._screen is not None:
+            of_agent = self._agent_id if agent_id is None else agent_id
+            given = metadata if isinstance(metadata, Mapping) else None  # anything else is refused below
+            candidate = Candidate(text, given, _text(of_agent), self._tenant_id, _text(source_type))
+            seen = screened(self._screen, candidate)
+            text = check_content("content_text", seen.content_text, self._max_bytes)
+            metadata = metadata if given is None and seen.metadata is None else seen.metadata
+            if seen.redaction is not None:
+                self.redactions[number] = seen.redaction
         known_type = _SOURCE_TYPES.get(source_type) if isinstance(source_type, str) else None
         return Draft(
             number,
@@ -136,6 +151,10 @@ class Drafter:
             agent = check_name("agent_id", agent)
             self._checked_agents.add(agent)
         return plain(agent)
+
+
+def _text(value: object) -> str | None:
+    return str(value) if isinstance(value, str) else None
 
 
 def _has_no_metadata(item: Item) -> bool:

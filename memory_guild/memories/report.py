@@ -15,18 +15,22 @@ _ID_BYTES = 16
 _NO_ID = bytes(_ID_BYTES)
 
 
-class ItemOutcome(NamedTuple):
+class ItemOutcome(
+    NamedTuple(
+        "ItemOutcome",
+        [("outcome", StoreOutcome), ("memory_id", UUID | None), ("error", MemoryGuildError | None)],
+    )
+):
     """The outcome of one item.
 
     Attributes:
         outcome: Created, existing, restored or refused.
         memory_id: The memory's id; None for a refused item.
         error: Why the item was refused; None for any other.
+        redaction: Why the screen stored something else than was given; None where it did not.
     """
 
-    outcome: StoreOutcome
-    memory_id: UUID | None
-    error: MemoryGuildError | None
+    redaction: str | None = None
 
 
 class StoreReport(Sequence[ItemOutcome]):
@@ -34,9 +38,11 @@ class StoreReport(Sequence[ItemOutcome]):
 
     Attributes:
         errors: Why items were refused, by their numbers, from 0 on.
+        redactions: Why the screen stored something else than was given, by the numbers of the items.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redactions: dict[int, str] | None = None) -> None:
+        self.redactions = {} if redactions is None else redactions
         self.errors: dict[int, MemoryGuildError] = {}
         self._codes = bytearray()
         self._ids = bytearray()
@@ -107,4 +113,8 @@ class StoreReport(Sequence[ItemOutcome]):
         outcome = _OUTCOMES[self._codes[number]]
         if outcome is StoreOutcome.REFUSED:
             return ItemOutcome(outcome, None, self.errors.get(number))
-        return ItemOutcome(outcome, UUID(bytes=bytes(self._ids[number * _ID_BYTES : (number + 1) * _ID_BYTES])), None)
+        memory_id = UUID(bytes=bytes(self._ids[number * _ID_BYTES : (number + 1) * _ID_BYTES]))
+        stored = ItemOutcome(outcome, memory_id, None)
+        if (redaction := self.redactions.get(number)) is not None:
+            stored.__dict__["redaction"] = redaction
+        return stored

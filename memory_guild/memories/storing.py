@@ -35,9 +35,10 @@ class Remembered(MemoryResult, NamedTuple("Remembered", [("memory", MemoryRecord
     Attributes:
         memory: The memory as it is stored now.
         outcome: ``created``, ``existing`` if the agent already had the text, or ``restored`` if it was forgotten.
+        redaction: Why the screen stored something else than was given; None where it did not.
     """
 
-    __slots__ = ()
+    redaction: str | None = None
 
 
 async def remember(
@@ -71,6 +72,7 @@ async def remember(
     Raises:
         ForgottenMemoryError: The text is a forgotten memory, and ``on_forgotten`` is ``raise``; nothing was written.
         HashCollisionError: The agent has a different text with the same hash; nothing was written.
+        ContentRefusedError: The screen refuses the memory; nothing was written.
         InvalidInputError: A value cannot be stored, or the merged metadata is too large; nothing was written.
         TransactionConflictError: There was a deadlock with another scope; run the scope again.
     """
@@ -100,7 +102,10 @@ async def remember(
         raise ForgottenMemoryError(memory.memory_id)
     if not row["fits"]:
         raise merged_too_large(drafter.metadata_max_bytes)
-    return Remembered(memory, StoreOutcome(row["outcome"]))
+    remembered = Remembered(memory, StoreOutcome(row["outcome"]))
+    if drafter.redactions:
+        remembered.__dict__["redaction"] = drafter.redactions[draft.number]
+    return remembered
 
 
 async def remember_many(
@@ -136,6 +141,7 @@ async def remember_many(
     Raises:
         InvalidInputError: An item cannot be stored; its ``field`` begins with ``items[number]``.
         TenantMismatchError: An item names a tenant other than the scope's.
+        ContentRefusedError: The screen refuses an item.
         ForgottenMemoryError: A text is a forgotten memory, and ``on_forgotten`` is ``raise``.
         HashCollisionError: Two different texts of an agent have the same hash.
         TransactionConflictError: Every attempt met a deadlock or a conflict; nothing was stored.

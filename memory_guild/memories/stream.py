@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from memory_guild.database.scope import current_scope
-from memory_guild.errors import InvalidInputError, MemoryGuildError, TenantMismatchError
+from memory_guild.errors import ContentRefusedError, InvalidInputError, MemoryGuildError, TenantMismatchError
 from memory_guild.memories.drafts import Draft, Drafter, Item
 
 Refuse: TypeAlias = Callable[[int, MemoryGuildError], None]
@@ -105,7 +105,7 @@ class DraftStream:
             self._drawn += 1
             try:
                 draft = self._drafter.draft_of(item, number)
-            except (InvalidInputError, TenantMismatchError) as error:
+            except (InvalidInputError, TenantMismatchError, ContentRefusedError) as error:
                 self._refuse(number, error)
                 self.refused += 1
                 return

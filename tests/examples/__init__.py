@@ -1,0 +1,1 @@
+"""The worked examples in examples/ do what they say."""
