@@ -4,7 +4,7 @@ Taught as ``import memory_guild as guild``. What one does with a memory or an ed
 operators do is in a namespace (``guild.schema.validate``).
 """
 
-from memory_guild import schema
+from memory_guild import policies, schema
 from memory_guild.database.connecting import connect
 from memory_guild.errors import MemoryGuildError
 from memory_guild.graph.edges import relate, relate_many, unrelate
@@ -67,6 +67,7 @@ __all__ = [
     "hydrate",
     "neighbors",
     "path",
+    "policies",
     "purge",
     "recall",
     "relate",

@@ -654,6 +654,47 @@ class ScopeAbortedError(ScopeError):
     """A statement of the scope failed and its error was caught; the scope was rolled back instead of committed."""
 
 
+class AccessDeniedError(MemoryGuildError):
+    """The access policies do not allow it; nothing was written.
+
+    Attributes:
+        action: What was to be done.
+        reason: Why it is denied.
+    """
+
+    http_status = 403
+
+    def __init__(self, action: str, reason: str) -> None:
+        super().__init__(f"{action} is denied: {reason}")
+        self.action = str(action)
+        self.reason = reason
+
+
+class PolicyError(MemoryGuildError):
+    """A policy cannot be used; nothing was written.
+
+    Attributes:
+        reason: What is wrong.
+        line: The line, from 1; None if that is not known.
+        column: The column, from 1; None if that is not known.
+    """
+
+    http_status = 422
+
+    def __init__(self, reason: str, *, line: int | None = None, column: int | None = None) -> None:
+        place = "" if line is None else f" (line {line}, column {column})"
+        super().__init__(f"the policy {reason}{place}")
+        self.reason = reason
+        self.line = line
+        self.column = column
+
+
+class PolicyEngineError(MemoryGuildError):
+    """What evaluates the access policies gave no answer. Decisions deny in this case, and do not raise it."""
+
+    http_status = 503
+
+
 class PermissionDeniedError(DatabaseError):
     """The role may not do this (SQLSTATE 42501), such as choose an id, change a shared table, or build an index.
 

@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -24,6 +25,7 @@ from memory_guild.errors import SettingsError
 from memory_guild.types import EMBEDDING_MODEL_MAX_LENGTH, NAME_MAX_LENGTH
 
 PGVECTOR = "pgvector"
+OFF, OPA = "off", "opa"
 """The vector index that is no external one: PostgreSQL's own vectors."""
 
 _KEY_BYTES = 32
@@ -188,6 +190,11 @@ class Settings:
         vector_timeout_seconds: How long one call to an external index may take.
         vector_fence_seconds: How long a call that failed in doubt may still be carried out, so that what it was about
             is left alone.
+        policies: Whether the access policies are enforced, and what evaluates them: ``off``, ``rego`` or ``opa``.
+        policies_max_age_seconds: How old the policies may be by which an agent decides.
+        policies_timeout_seconds: How long one evaluation may take.
+        opa_url: The OPA server; None where none is used.
+        opa_token: What the OPA server asks for as a bearer token; None where it asks for none.
         screen: The function that sees each memory before it is stored, as ``module:function``; None for none.
         embedded_folder: Where the embedded server keeps its data; None for the user's data folder.
         embedded_version: The embedded server's major version; None for that of its data, or the newest for new data.
@@ -208,6 +215,11 @@ class Settings:
     vector_index: str = PGVECTOR
     vector_timeout_seconds: float = 10.0
     vector_fence_seconds: float = 60.0
+    policies: str = OFF
+    policies_max_age_seconds: float = 1.0
+    policies_timeout_seconds: float = 1.0
+    opa_url: str | None = None
+    opa_token: str | None = field(default=None, repr=False)
     screen: str | None = None
     embedded_folder: Path | None = None
     embedded_version: int | None = None
@@ -238,6 +250,8 @@ class Settings:
                 "MEMORY_GUILD_POOL_MIN",
                 f"is {settings.pool_min}, more than MEMORY_GUILD_POOL_MAX ({settings.pool_max})",
             )
+        if settings.policies == OPA and settings.opa_url is None:
+            raise SettingsError("MEMORY_GUILD_OPA_URL", "is required where MEMORY_GUILD_POLICIES is opa")
         return settings
 
     def tortoise_config(self, *, as_owner: bool = False) -> dict[str, Any]:
@@ -379,6 +393,22 @@ def _vector_index_name(text: str) -> str:
     return text
 
 
+def _policies_engine(text: str) -> str:
+    if text not in (OFF, "rego", OPA):
+        raise ValueError
+    for engine, library in (("rego", "regopy"), (OPA, "httpx")):
+        if text == engine and find_spec(library) is None:
+            extra = "policies" if engine == "rego" else OPA
+            raise _RefusedError(f"is {engine}, which needs an extra: pip install 'memory-guild[{extra}]'")
+    return text
+
+
+def _web_address(text: str) -> str:
+    if not re.fullmatch(_WEB_ADDRESS, text):
+        raise ValueError
+    return text
+
+
 def _function_name(text: str) -> str:
     module, colon, function = text.partition(":")
     if not colon or not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
@@ -429,6 +459,11 @@ _OF_SETTINGS = {
     ),
     "vector_timeout_seconds": Variable("MEMORY_GUILD_VECTOR_TIMEOUT_SECONDS", _seconds_of_a_call, _SECONDS),
     "vector_fence_seconds": Variable("MEMORY_GUILD_VECTOR_FENCE_SECONDS", _seconds, _SECONDS),
+    "policies": Variable("MEMORY_GUILD_POLICIES", _policies_engine, "must be off, rego or opa"),
+    "policies_max_age_seconds": Variable("MEMORY_GUILD_POLICIES_MAX_AGE_SECONDS", _seconds, _SECONDS),
+    "policies_timeout_seconds": Variable("MEMORY_GUILD_POLICIES_TIMEOUT_SECONDS", _seconds_of_a_call, _SECONDS),
+    "opa_url": Variable("MEMORY_GUILD_OPA_URL", _web_address, "must begin with http:// or https://"),
+    "opa_token": Variable("MEMORY_GUILD_OPA_TOKEN", str, "must be text"),
     "screen": Variable("MEMORY_GUILD_SCREEN", _function_name, "must be a function, as package.module:function"),
     "embedded_folder": Variable("MEMORY_GUILD_EMBEDDED_FOLDER", _folder, "must be a path"),
     "embedded_version": Variable(

@@ -88,6 +88,21 @@ class StoreOutcome(StrEnum):
     REFUSED = "refused"
 
 
+class PolicyAction(StrEnum):
+    """What an agent wants to do, as access policies see it."""
+
+    REMEMBER = "remember"
+    READ = "read"
+    UPDATE = "update"
+    FORGET = "forget"
+    RESTORE = "restore"
+    PURGE = "purge"
+    RELATE = "relate"
+    UNRELATE = "unrelate"
+    EMBED = "embed"
+    ERASE = "erase"
+
+
 class Direction(StrEnum):
     """Which edges of a memory to follow: those that leave it, those that reach it, or both."""
 

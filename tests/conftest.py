@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,15 @@ from memory_guild.database.scope import TenantManager, surrounding_scope
 from memory_guild.schema.migrating import upgrade
 from memory_guild.testing.databases import name_of
 from memory_guild.testing.servers import server
-from tests.databases import SpareDatabases, copied_database, new_database, spare_databases_like, with_database
+from tests.databases import (
+    SpareDatabases,
+    copied_database,
+    new_database,
+    run_statement,
+    spare_databases_like,
+    spare_databases_prepared,
+    with_database,
+)
 
 pytest_plugins = ["tests.tenancy.plugin"]
 
@@ -229,3 +238,31 @@ def has_vectors(server_url: str) -> bool:
             await connection.close()
 
     return asyncio.run(ask())
+
+
+CLEAR = ";".join(
+    f"DELETE FROM {table}"
+    for table in (
+        *("memory_records", "memory_words", "memory_word_counts", "memory_vectors", "memory_own_vectors"),
+        *("memory_vector_models", "memory_vector_indexes", "memory_vector_outbox", "memory_access_policies"),
+    )
+)
+"""Some tests work past the triggers, so no table is sure to be empty when the memories are gone."""
+
+
+@pytest.fixture(scope="session")
+def _search_databases(server_url: str, template: str, has_vectors: bool) -> Iterator[SpareDatabases]:
+    if not has_vectors:
+        pytest.skip("this server has no pgvector 0.7 or newer")
+    with spare_databases_prepared(server_url, template, partial(upgrade, search=True)) as spare:
+        yield spare
+
+
+@pytest.fixture
+async def search_url(server_url: str, _search_databases: SpareDatabases) -> AsyncIterator[str]:
+    """An empty database with the search installed, reached as a superuser."""
+    name = await _search_databases.take()
+    url = with_database(server_url, name)
+    yield url
+    await run_statement(url, CLEAR)
+    await _search_databases.give_back(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -87,6 +87,8 @@ class GuildClient(TranslatingClient):
         self.embedder: Embedder | None = None  # the one that the settings name, once it is needed, or the caller's own
         self.vector_index: VectorIndex | None = None  # likewise
         self.owns_vector_index = False  # whether it ends with the pool
+        self.decider: object | None = None  # of the access policies, once it is needed
+        self.closed_with_it: list[Callable[[], Awaitable[None]]] = []
         self.screen: Screen | None = None  # the one that the settings name, once it is needed, or the caller's own
         self._agents: GuildClient | None = None
         self._maintenance: GuildClient | None = None
@@ -135,6 +137,9 @@ class GuildClient(TranslatingClient):
         if self.vector_index is not None and self.owns_vector_index:
             self.owns_vector_index = False
             await self.vector_index.close()
+        while self.closed_with_it:
+            await self.closed_with_it.pop()()
+        self.decider = None
         self.is_closed = True
         forget(self)
 

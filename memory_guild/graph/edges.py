@@ -18,11 +18,12 @@ from memory_guild.memories.arguments import (
     current_tenant,
     memory_id_of,
 )
+from memory_guild.memories.permitting import require_by_id
 from memory_guild.models import MemoryRelationship
 from memory_guild.rows import model_from
 from memory_guild.serializers import MemoryRelationshipCreate, MemoryRelationshipTool, invalid_input
 from memory_guild.tenancy import ATTEMPTS, retried
-from memory_guild.types import RelationshipType
+from memory_guild.types import PolicyAction, RelationshipType
 
 Edge: TypeAlias = MemoryRelationshipCreate | MemoryRelationshipTool | Mapping[str, Any]
 """An edge to store: one of the serializers, or a dict of its columns."""
@@ -72,6 +73,7 @@ async def relate(
     Raises:
         SelfReferenceError: Source and target are the same.
         UnknownMemoryError: One of them does not exist in this tenant. The scope can only be rolled back.
+        AccessDeniedError: The access policies do not allow it for one of them; nothing was written.
         CheckError: The type is unknown, or the confidence is not from 0 to 1.
         TransactionConflictError: Other transactions kept storing and deleting the edge; run the scope again.
     """
@@ -79,6 +81,7 @@ async def relate(
     confidence = column_value(MemoryRelationship, "confidence_score", confidence_score)
     increase = check_choice("on_existing", on_existing, get_args(OnExisting)) == "increase"
     current_tenant()
+    await require_by_id(PolicyAction.RELATE, key[:2])
     for _ in range(ATTEMPTS):
         if (row := await _RELATE.fetch_row(*key, confidence, increase)) is not None:
             return Related(model_from(MemoryRelationship, row), row["created"])
@@ -103,6 +106,7 @@ async def relate_many(edges: Iterable[Edge], *, on_existing: OnExisting = "keep"
         InvalidInputError: An edge cannot be stored; its ``field`` begins with ``edges[number]``.
         SelfReferenceError: An edge starts and ends at the same memory.
         UnknownMemoryError: An edge names a memory that does not exist in this tenant.
+        AccessDeniedError: The access policies do not allow it for a memory of an edge; nothing was stored.
         TransactionConflictError: Every attempt met a conflict with other transactions; nothing was stored.
     """
     increase = check_choice("on_existing", on_existing, get_args(OnExisting)) == "increase"
@@ -117,6 +121,7 @@ async def relate_many(edges: Iterable[Edge], *, on_existing: OnExisting = "keep"
     tenant_id = current_tenant()
     if not keys:
         return []
+    await require_by_id(PolicyAction.RELATE, [memory_id for key in keys for memory_id in key[:2]])
     outcomes = await retried(tenant_id, lambda: store_edges(confidences, increase=increase))
     ordered = []
     for key in keys:
@@ -137,10 +142,15 @@ async def unrelate(
 
     Returns:
         How many edges were deleted.
+
+    Raises:
+        AccessDeniedError: The access policies do not allow it for one of the memories; nothing was deleted.
     """
     kind = None if relationship_type is None else _checked_type(relationship_type)
+    ends = memory_id_of("source", source), memory_id_of("target", target)
     current_tenant()
-    return len(await _UNRELATE.fetch(memory_id_of("source", source), memory_id_of("target", target), kind))
+    await require_by_id(PolicyAction.UNRELATE, ends)
+    return len(await _UNRELATE.fetch(*ends, kind))
 
 
 def _checked_edge(number: int, edge: Edge) -> tuple[EdgeKey, float | None]:

@@ -12,9 +12,10 @@ from uuid import UUID
 from memory_guild.database.statements import Statement
 from memory_guild.graph.conditions import EdgeConditions, Types, checked_confidence
 from memory_guild.memories.arguments import MemoryArgument, check_whole_number, current_tenant, memory_id_of
-from memory_guild.memories.reading import live_memories
+from memory_guild.memories.reading import get, live_memories
 from memory_guild.memories.results import MemoryResult, Results
 from memory_guild.models import MemoryRecord, MemoryRelationship
+from memory_guild.policies.enforcing import are_enforced
 from memory_guild.rows import models_from
 from memory_guild.types import Direction
 
@@ -72,11 +73,14 @@ async def neighbors(
 
     Raises:
         InvalidInputError: An argument is invalid.
+        MemoryNotFoundError: Access policies are enforced, and the memory does not exist, or may not be read.
     """
     conditions = EdgeConditions.checked(direction, types, min_confidence)
     memory_id = memory_id_of("memory", memory)
     check_whole_number("limit", limit)
     current_tenant()
+    if are_enforced():
+        await get(memory_id, include_forgotten=True)
     rows = await _NEIGHBOR_EDGES.fetch(
         memory_id, conditions.outgoing, conditions.incoming, conditions.types, conditions.min_confidence, limit
     )

@@ -11,10 +11,11 @@ from memory_guild.errors import InvalidInputError, ScopeError, UnknownMemoryErro
 from memory_guild.graph.bulk import EdgeKey, store_edges
 from memory_guild.graph.names import SharedNames
 from memory_guild.memories.arguments import check_whole_number, column_values
+from memory_guild.memories.permitting import permitted_by_id
 from memory_guild.memories.reading import find_all, live_memories
 from memory_guild.models import MemoryRecord
 from memory_guild.tenancy import ATTEMPTS, retried, tenant_scope
-from memory_guild.types import RelationshipType, SourceType
+from memory_guild.types import PolicyAction, RelationshipType, SourceType
 from memory_guild.values.checks import check_name
 
 _MOST_EDGES_OF_ONE = 16
@@ -82,7 +83,8 @@ async def _store_batch(tenant_id: str, keys: list[EdgeKey]) -> int:
 
 async def _store(keys: list[EdgeKey]) -> int:
     """Store the edges whose ends are still there; how many are new."""
-    live = await live_memories(list({memory_id for key in keys for memory_id in key[:2]}))
+    live = set(await live_memories(list({memory_id for key in keys for memory_id in key[:2]})))
+    live.intersection_update(await permitted_by_id(PolicyAction.RELATE, list(live)))
     wanted = {key: None for key in keys if key[0] in live and key[1] in live}
     outcomes = await store_edges(wanted, increase=False)
     return sum(outcome.created for outcome in outcomes.values())

@@ -13,8 +13,10 @@ from memory_guild.database.statements import Statement
 from memory_guild.errors import MemoryNotFoundError
 from memory_guild.graph.conditions import EdgeConditions
 from memory_guild.memories.arguments import check_whole_number, current_tenant
+from memory_guild.memories.permitting import readable
 from memory_guild.memories.reading import live_memories
 from memory_guild.models import MemoryRecord
+from memory_guild.policies.enforcing import are_enforced
 from memory_guild.rows import memories_from, model_from
 
 MAX_HOPS = 100
@@ -39,7 +41,17 @@ class Walk:
     is_cut: bool
 
     async def memories(self) -> list[MemoryRecord | None]:
-        """The memory of each row. Those with long texts are read now: None if one was forgotten or deleted since."""
+        """The memory of each row. Those with long texts are read now: None if one was forgotten or deleted since.
+
+        None also for those that the access policies do not allow to read, and for those that are reached through them.
+
+        Raises:
+            MemoryNotFoundError: A memory of the start may not be read.
+        """
+        memories = await self._all_memories()
+        return await self._readable(memories) if are_enforced() else memories
+
+    async def _all_memories(self) -> list[MemoryRecord | None]:
         long = [row["step_memory_id"] for row in self.rows if row["memory_id"] is None]
         if not long:
             return list(memories_from(self.rows))
@@ -48,6 +60,19 @@ class Walk:
             found.get(row["step_memory_id"]) if row["memory_id"] is None else model_from(MemoryRecord, row)
             for row in self.rows
         ]
+
+    async def _readable(self, memories: Sequence[MemoryRecord | None]) -> list[MemoryRecord | None]:
+        known = await readable([memory for memory in memories if memory is not None])
+        open_ids = {memory.memory_id for memory in known}
+        kept: list[MemoryRecord | None] = []
+        for row, memory in zip(self.rows, memories, strict=True):
+            parent_id = row["step_parent_id"]
+            if parent_id is None and memory is not None and memory.memory_id not in open_ids:
+                raise MemoryNotFoundError(memory.memory_id)
+            if parent_id is not None and parent_id not in open_ids:
+                open_ids.discard(row["step_memory_id"])
+            kept.append(memory if row["step_memory_id"] in open_ids else None)
+        return kept
 
 
 async def walk(

@@ -1,6 +1,7 @@
 """Walks along edges, of several hops: what a memory leads to, the shortest path, the graph around some memories.
 
-Walks skip forgotten memories. An unspecified confidence counts as 1.
+Walks skip forgotten memories. An unspecified confidence counts as 1. Where access policies are enforced, what may not
+be read is left out, and so is what a walk reaches through it; no way around is looked for.
 """
 
 from __future__ import annotations

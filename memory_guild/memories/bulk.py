@@ -14,6 +14,7 @@ import asyncpg
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Stage, Statement, statement
 from memory_guild.errors import (
+    AccessDeniedError,
     ContentRefusedError,
     ForgottenMemoryError,
     HashCollisionError,
@@ -27,10 +28,12 @@ from memory_guild.errors import (
 from memory_guild.memories.arguments import tenant_of
 from memory_guild.memories.drafts import Draft, Drafter, Item, Key
 from memory_guild.memories.merging import OnExisting, change_metadata, merged_too_large
+from memory_guild.memories.permitting import facts_with_metadata, stored_memories
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.stream import BatchSizes, DraftStream, Refuse
+from memory_guild.policies.enforcing import are_enforced, denials
 from memory_guild.tenancy import retried
-from memory_guild.types import StoreOutcome
+from memory_guild.types import PolicyAction, StoreOutcome
 
 OnForgotten: TypeAlias = Literal["restore", "keep", "raise"]
 """What to do with a text that is a forgotten memory: restore it, keep it forgotten, or raise an error."""
@@ -213,9 +216,43 @@ class _Attempt:
             else:
                 # Two texts have one hash, and either may be the stored one: rare enough to ask one by one.
                 found.append((draft, (await self._find([draft]))[key]))
+        if are_enforced():
+            found = await self._without_denied(found)
         await self._settle_found(await self._without_too_large(found))
         self._settled += len(drafts)
         self._tell_progress()
+
+    async def _without_denied(self, found: list[tuple[Draft, _Found]]) -> list[tuple[Draft, _Found]]:
+        """What was found; where the access policies do not allow what is to become of it, it has an error now."""
+        restored = [(draft, memory) for draft, memory in found if memory.outcome is StoreOutcome.RESTORED]
+        changed = [
+            (draft, memory)
+            for draft, memory in found
+            if self._call.on_existing != "keep" and memory.takes_metadata and draft.metadata is not None
+        ]
+        wanted = {memory.memory_id for _, memory in (*restored, *changed)}
+        stored = await stored_memories(wanted)
+        if len(stored) < len(wanted):
+            raise TransactionConflictError("memories of the batch were deleted at the same time; run the scope again")
+        before = [stored[memory.memory_id] for _, memory in changed]
+        after = [
+            facts_with_metadata(stored[memory.memory_id], draft, self._call.on_existing) for draft, memory in changed
+        ]
+        errors: dict[int, MemoryGuildError] = {}
+        for action, asked, subjects in (
+            (PolicyAction.RESTORE, restored, [stored[memory.memory_id] for _, memory in restored]),
+            (PolicyAction.UPDATE, changed, before),
+            (PolicyAction.UPDATE, changed, after),
+        ):
+            for (draft, _), error in zip(asked, await denials(action, subjects), strict=True):
+                if error is not None:
+                    errors[draft.number] = error
+        return [
+            (draft, memory._replace(error=errors[draft.number], takes_metadata=False))
+            if draft.number in errors and memory.error is None
+            else (draft, memory)
+            for draft, memory in found
+        ]
 
     async def _without_too_large(self, found: list[tuple[Draft, _Found]]) -> list[tuple[Draft, _Found]]:
         """Change the metadata of what was found; those that do not fit have an error now."""
@@ -323,4 +360,6 @@ def _raise_for_item(number: int, error: MemoryGuildError) -> None:
         raise TenantMismatchError(f"items[{number}].{error}") from None
     if isinstance(error, ContentRefusedError):
         raise ContentRefusedError(f"items[{number}]: {error.reason}") from error
+    if isinstance(error, AccessDeniedError):
+        raise AccessDeniedError(error.action, f"items[{number}]: {error.reason}") from None
     raise error from None

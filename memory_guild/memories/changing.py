@@ -12,13 +12,15 @@ from memory_guild.errors import ConflictError, InvalidInputError, MemoryNotFound
 from memory_guild.memories.arguments import MemoryArgument, column_value, current_tenant, memory_id_of
 from memory_guild.memories.screening import screen_of_database, screened
 from memory_guild.models import MemoryRecord, hash_content
+from memory_guild.policies.enforcing import are_enforced, require
 from memory_guild.protocols import Candidate
 from memory_guild.rows import model_from
-from memory_guild.types import SourceType
+from memory_guild.types import PolicyAction, SourceType
 from memory_guild.values.checks import check_aware, check_text
 
 _UPDATE = Statement("memories/update_memory")
 _GET = Statement("memories/get_memory")
+_LOCK = Statement("memories/lock_memories")
 
 
 async def update(
@@ -45,6 +47,8 @@ async def update(
         The memory as it is stored now; its ``updated_at`` is later than before.
 
     Raises:
+        AccessDeniedError: The access policies do not allow to change the memory, or to change it so; nothing was
+            written.
         ContentRefusedError: The screen refuses the change; nothing was written.
         ConflictError: The memory has another version; nothing was written.
         MemoryNotFoundError: The memory does not exist in this tenant, or it is forgotten.
@@ -67,10 +71,24 @@ async def update(
     ]
     changes.insert(1, None if content_text is None else hash_content(content_text))
     current_tenant()
+    if are_enforced():
+        await _require_both_versions(memory_id, source_type=changes[2], metadata=metadata)
     row = await _UPDATE.fetch_row(memory_id, *changes, expected)
     if row is None:
         raise await _not_updated(memory_id, expected)
     return model_from(MemoryRecord, row)
+
+
+async def _require_both_versions(memory_id: UUID, *, source_type: Any, metadata: Mapping[str, Any] | None) -> None:
+    """Ask the access policies about the memory as it is, and as it would be."""
+    await _LOCK.fetch([memory_id], 1)  # what is asked about stays as it is
+    row = await _GET.fetch_row(memory_id)
+    if row is None or row["is_deleted"]:
+        raise MemoryNotFoundError(memory_id)
+    before, after = model_from(MemoryRecord, row), model_from(MemoryRecord, row)
+    after.source_type = after.source_type if source_type is None else SourceType(source_type)
+    after.metadata = after.metadata if metadata is None else dict(metadata)
+    await require(PolicyAction.UPDATE, [before, after])
 
 
 async def _not_updated(memory_id: UUID, expected: datetime | None) -> Exception:

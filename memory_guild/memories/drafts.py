@@ -61,12 +61,13 @@ class Drafter:
         agent_id: The scope's agent, for drafts that name none; None if the scope has none.
 
     Attributes:
+        tenant_id: The scope's tenant.
         metadata_max_bytes: The most bytes of JSON that the metadata of a memory may have.
         redactions: Why the screen stored something else than was given, by the numbers of the drafts.
     """
 
     def __init__(self, tenant_id: str, agent_id: str | None) -> None:
-        self._tenant_id = tenant_id
+        self.tenant_id = tenant_id
         self._agent_id = agent_id
         self._checked_agents = {agent_id}
         self._screen = screen_of_database()
@@ -101,7 +102,7 @@ class Drafter:
         if self._screen is not None:
             of_agent = self._agent_id if agent_id is None else agent_id
             given = metadata if isinstance(metadata, Mapping) else None  # anything else is refused below
-            candidate = Candidate(text, given, _text(of_agent), self._tenant_id, _text(source_type))
+            candidate = Candidate(text, given, _text(of_agent), self.tenant_id, _text(source_type))
             seen = screened(self._screen, candidate)
             text = check_content("content_text", seen.content_text, self._max_bytes)
             metadata = metadata if given is None and seen.metadata is None else seen.metadata
@@ -129,7 +130,7 @@ class Drafter:
         for key in values:
             if key not in _ITEM_KEYS:
                 raise InvalidInputError(str(key), "is not a column that can be given; remove it")
-        if values.get("tenant_id", self._tenant_id) != self._tenant_id:
+        if values.get("tenant_id", self.tenant_id) != self.tenant_id:
             raise TenantMismatchError("tenant_id: is not the scope's tenant; leave it out, or open its own scope")
         draft = self.draft(
             values.get("content_text"),

@@ -19,6 +19,10 @@ from memory_guild.memories.arguments import (
     memory_of,
 )
 from memory_guild.memories.conditions import Conditions, MatchingStatement, condition_arguments, narrows
+from memory_guild.memories.newest import all_newest
+from memory_guild.memories.permitting import permitted_by_id, require_by_id
+from memory_guild.policies.enforcing import are_enforced
+from memory_guild.types import PolicyAction
 from memory_guild.values.checks import check_aware
 
 _LOCK = Statement("memories/lock_memories")
@@ -29,6 +33,7 @@ _PURGEABLE = Statement("memories/purgeable_memories", planned_for_values=True)
 _PURGE = Statement("memories/purge_memories")
 _AGO = Statement("memories/moment_ago")
 
+_FORGOTTEN_AT_ONCE = 1_000
 _LONGEST_AGO = timedelta(days=700_000)  # older than any memory, and PostgreSQL can still subtract it
 
 
@@ -43,8 +48,9 @@ async def forget(*memories: MemoryArgument) -> int:
 
     Raises:
         MemoryNotFoundError: One of the memories does not exist in this tenant; nothing was changed.
+        AccessDeniedError: The access policies do not allow it for one of them; nothing was changed.
     """
-    return await _change_all(_FORGET, memories)
+    return await _change_all(PolicyAction.FORGET, _FORGET, memories)
 
 
 async def restore(*memories: MemoryArgument) -> int:
@@ -58,12 +64,13 @@ async def restore(*memories: MemoryArgument) -> int:
 
     Raises:
         MemoryNotFoundError: One of the memories does not exist in this tenant; nothing was changed.
+        AccessDeniedError: The access policies do not allow it for one of them; nothing was changed.
     """
-    return await _change_all(_RESTORE, memories)
+    return await _change_all(PolicyAction.RESTORE, _RESTORE, memories)
 
 
 async def forget_where(**conditions: Unpack[Conditions]) -> int:
-    """Forget all memories that match the conditions.
+    """Forget all memories that match the conditions, except those that the access policies do not allow to forget.
 
     Args:
         **conditions: At least one of :class:`memory_guild.memories.conditions.Conditions`.
@@ -78,7 +85,14 @@ async def forget_where(**conditions: Unpack[Conditions]) -> int:
     if not narrows(conditions):
         raise InvalidInputError("conditions", "are missing; without one, every memory of the tenant would be forgotten")
     arguments = condition_arguments(current_tenant(), conditions)
-    return len(await _FORGET_MATCHING.for_conditions(arguments).fetch(*arguments))
+    if not are_enforced():
+        return len(await _FORGET_MATCHING.for_conditions(arguments).fetch(*arguments))
+    matching = [row["memory_id"] async for rows in all_newest(arguments) for row in rows if not row["is_deleted"]]
+    allowed = sorted(await permitted_by_id(PolicyAction.FORGET, matching))
+    forgotten = 0
+    for first in range(0, len(allowed), _FORGOTTEN_AT_ONCE):
+        forgotten += len(await _FORGET.fetch(allowed[first : first + _FORGOTTEN_AT_ONCE]))
+    return forgotten
 
 
 async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> int:
@@ -98,7 +112,8 @@ async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> 
     before = await _moment_of(older_than)
     purged = 0
     async for rows in _PURGEABLE.fetch_in_batches(current_tenant(), before, size=batch_size):
-        purged += len(await _PURGE.fetch([row["memory_id"] for row in rows], before))
+        allowed = await permitted_by_id(PolicyAction.PURGE, [row["memory_id"] for row in rows])
+        purged += len(await _PURGE.fetch(allowed, before))
     return purged
 
 
@@ -113,7 +128,7 @@ async def _moment_of(older_than: timedelta | datetime) -> datetime:
     return moment
 
 
-async def _change_all(change: Statement, memories: tuple[MemoryArgument, ...]) -> int:
+async def _change_all(action: PolicyAction, change: Statement, memories: tuple[MemoryArgument, ...]) -> int:
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
     wanted = len(set(memory_ids))
@@ -122,6 +137,7 @@ async def _change_all(change: Statement, memories: tuple[MemoryArgument, ...]) -
     found = {memory_id: row for memory_id, row in existing.items() if row["is_locked"] or len(existing) < wanted}
     if missing := [memory_id for memory_id in memory_ids if memory_id not in found]:
         raise MemoryNotFoundError(*missing)
+    await require_by_id(action, memory_ids)
     changed = {row["memory_id"]: row for row in await change.fetch(memory_ids)}
     _bring_up_to_date(memories, found | changed)
     return len(changed)

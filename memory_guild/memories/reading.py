@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import Unpack
 from uuid import UUID
 
+import asyncpg
+
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
 from memory_guild.errors import MemoryNotFoundError, ScopeError
@@ -17,12 +19,14 @@ from memory_guild.memories.arguments import (
     memory_id_of,
     memory_ids_of,
 )
-from memory_guild.memories.conditions import Conditions, MatchingStatement, condition_arguments
-from memory_guild.memories.cursors import BEGINNING, cursor_after, read_cursor
+from memory_guild.memories.conditions import ConditionArguments, Conditions, MatchingStatement, condition_arguments
+from memory_guild.memories.cursors import BEGINNING, Position, cursor_after, read_cursor
 from memory_guild.memories.newest import all_newest, newest
+from memory_guild.memories.permitting import readable, readable_rows
 from memory_guild.memories.relations import checked_relations, memories_with
 from memory_guild.memories.results import Memories
 from memory_guild.models import MemoryRecord
+from memory_guild.policies.enforcing import are_enforced
 from memory_guild.rows import memories_from, model_from
 from memory_guild.types import Relation
 
@@ -71,7 +75,10 @@ async def get(memory: MemoryArgument, *, include_forgotten: bool = False) -> Mem
     row = await _GET.fetch_row(memory_id)
     if row is None or (row["is_deleted"] and not include_forgotten):
         raise MemoryNotFoundError(memory_id)
-    return model_from(MemoryRecord, row)
+    found = await readable([model_from(MemoryRecord, row)])
+    if not found:
+        raise MemoryNotFoundError(memory_id)
+    return found[0]
 
 
 async def get_many(
@@ -92,6 +99,7 @@ async def get_many(
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
     rows = [row for row in await _GET_MANY.fetch(memory_ids) if include_forgotten or not row["is_deleted"]]
+    rows = await readable_rows(rows)
     found = {memory.memory_id: memory for memory in await memories_with(rows, names)}
     return FoundMemories(
         [found[memory_id] for memory_id in memory_ids if memory_id in found],
@@ -102,7 +110,8 @@ async def get_many(
 async def live_memories(memory_ids: list[UUID]) -> dict[UUID, MemoryRecord]:
     """The memories that exist and are not forgotten, by their ids."""
     rows = await _GET_MANY.fetch(memory_ids)
-    return {memory.memory_id: memory for memory in memories_from(rows) if not memory.is_deleted}
+    live = [memory for memory in memories_from(rows) if not memory.is_deleted]
+    return {memory.memory_id: memory for memory in await readable(live)}
 
 
 async def find(
@@ -129,7 +138,7 @@ async def find(
     names = checked_relations(relations)
     check_whole_number("limit", limit)
     after = BEGINNING if cursor is None else read_cursor(cursor)
-    rows = await newest(condition_arguments(current_tenant(), conditions), after, limit + 1)
+    rows = await _readable_newest(condition_arguments(current_tenant(), conditions), after, limit + 1)
     memories = await memories_with(rows[:limit], names)
     return Page(memories, cursor_after(memories[-1]) if len(rows) > limit else None)
 
@@ -149,7 +158,7 @@ async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRec
     arguments = condition_arguments(current_tenant(), conditions)
     begun = current_scope().transaction
     async for rows in all_newest(arguments):
-        for memory in memories_from(rows):
+        for memory in await readable(list(memories_from(rows))):
             yield memory
             if begun.closed:
                 begun.require_open()  # says so
@@ -168,6 +177,19 @@ async def count(**conditions: Unpack[Conditions]) -> int:
         SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
     arguments = condition_arguments(current_tenant(), conditions)
+    if are_enforced():
+        return sum([len(await readable_rows(rows)) async for rows in all_newest(arguments)])
     row = await _COUNT.for_conditions(arguments).fetch_only_row(*arguments)
     number: int = row["count"]
     return number
+
+
+async def _readable_newest(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
+    """The newest matching rows after a position that may be read, at most ``number`` of them."""
+    found: list[asyncpg.Record] = []
+    while True:
+        rows = await newest(conditions, after, number)
+        found += await readable_rows(rows)
+        if len(rows) < number or len(found) >= number:
+            return found[:number]
+        after = Position(rows[-1]["created_at"], rows[-1]["memory_id"])

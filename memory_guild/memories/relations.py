@@ -13,10 +13,11 @@ from memory_guild.database.statements import Statement
 from memory_guild.database.tortoise import set_relation
 from memory_guild.errors import InvalidInputError
 from memory_guild.memories.arguments import check_choice, check_several, current_tenant, memory_id_of, memory_of
+from memory_guild.memories.permitting import require_by_id
 from memory_guild.memories.results import MemoryResult
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import memories_from, models_from
-from memory_guild.types import RELATIONS, Relation
+from memory_guild.types import RELATIONS, PolicyAction, Relation
 
 _RELATED = {
     "outgoing_edges": (Statement("memories/outgoing_edges_of_memories"), "source_memory_id"),
@@ -52,6 +53,7 @@ async def fetch_relations(
 
     Raises:
         InvalidInputError: A relation is unknown, or a memory is no model or has no id yet; nothing was sent.
+        AccessDeniedError: The access policies do not allow to read one of the memories.
     """
     names = checked_relations(relations)
     models = [
@@ -59,6 +61,7 @@ async def fetch_relations(
     ]
     memory_ids = [memory_id_of(f"memories[{number}]", memory) for number, memory in enumerate(models)]
     current_tenant()
+    await require_by_id(PolicyAction.READ, memory_ids)
     await _with_relations(memory_ids, names, lambda: models)
 
 

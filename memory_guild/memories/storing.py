@@ -16,14 +16,16 @@ from memory_guild.errors import (
 )
 from memory_guild.memories.arguments import check_choice, check_several, tenant_of
 from memory_guild.memories.bulk import OnError, OnForgotten, store_stream
-from memory_guild.memories.drafts import Drafter, Item
+from memory_guild.memories.drafts import Draft, Drafter, Item
 from memory_guild.memories.merging import OnExisting, merged_too_large
+from memory_guild.memories.permitting import facts_of, facts_with_metadata
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.results import MemoryResult
 from memory_guild.models import MemoryRecord
+from memory_guild.policies.enforcing import are_enforced, require
 from memory_guild.rows import model_from
 from memory_guild.tenancy import ATTEMPTS
-from memory_guild.types import SourceType, StoreOutcome
+from memory_guild.types import PolicyAction, SourceType, StoreOutcome
 
 _REMEMBER = Statement("memories/remember_memory")
 _REMEMBER_WITH_METADATA = Statement("memories/remember_with_metadata")
@@ -70,6 +72,7 @@ async def remember(
             is ``existing`` and ``memory.is_deleted`` is true), or ``raise``.
 
     Raises:
+        AccessDeniedError: The access policies do not allow it; nothing was written.
         ForgottenMemoryError: The text is a forgotten memory, and ``on_forgotten`` is ``raise``; nothing was written.
         HashCollisionError: The agent has a different text with the same hash; nothing was written.
         ContentRefusedError: The screen refuses the memory; nothing was written.
@@ -82,27 +85,10 @@ async def remember(
     tenant_id = tenant_of(scope)
     drafter = Drafter(tenant_id, scope.agent_id)
     draft = drafter.draft(content_text, source_type, metadata, agent_id, created_at)
-    arguments: list[Any] = [
-        *(draft.agent_id, tenant_id, draft.source_type, draft.content_text, draft.content_hash, draft.metadata),
-        *(on_forgotten == "restore", draft.created_at),
-    ]
-    statement = _REMEMBER
-    if on_existing != "keep" and draft.metadata is not None:
-        statement = _REMEMBER_WITH_METADATA
-        arguments += [on_existing == "merge", drafter.metadata_max_bytes]
-    for _ in range(ATTEMPTS):
-        if (row := await statement.fetch_row(*arguments)) is not None:
-            break
+    if are_enforced():
+        remembered = await _store_if_allowed(drafter, draft, on_existing, on_forgotten)
     else:
-        raise TransactionConflictError("other transactions keep storing and deleting this memory; run the scope again")
-    memory = model_from(MemoryRecord, row)
-    if not row["same_text"]:
-        raise HashCollisionError(draft.agent_id, draft.content_hash)
-    if memory.is_deleted and on_forgotten == "raise":
-        raise ForgottenMemoryError(memory.memory_id)
-    if not row["fits"]:
-        raise merged_too_large(drafter.metadata_max_bytes)
-    remembered = Remembered(memory, StoreOutcome(row["outcome"]))
+        remembered = await _store(drafter, draft, on_existing, on_forgotten)
     if drafter.redactions:
         remembered.__dict__["redaction"] = drafter.redactions[draft.number]
     return remembered
@@ -141,6 +127,7 @@ async def remember_many(
     Raises:
         InvalidInputError: An item cannot be stored; its ``field`` begins with ``items[number]``.
         TenantMismatchError: An item names a tenant other than the scope's.
+        AccessDeniedError: The access policies do not allow to store an item.
         ContentRefusedError: The screen refuses an item.
         ForgottenMemoryError: A text is a forgotten memory, and ``on_forgotten`` is ``raise``.
         HashCollisionError: Two different texts of an agent have the same hash.
@@ -156,3 +143,46 @@ async def remember_many(
     return await store_stream(
         items, on_existing=on_existing, on_forgotten=on_forgotten, on_error=on_error, progress=progress
     )
+
+
+async def _store(drafter: Drafter, draft: Draft, on_existing: OnExisting, on_forgotten: OnForgotten) -> Remembered:
+    arguments: list[Any] = [
+        *(draft.agent_id, drafter.tenant_id, draft.source_type, draft.content_text, draft.content_hash, draft.metadata),
+        *(on_forgotten == "restore", draft.created_at),
+    ]
+    statement = _REMEMBER
+    if on_existing != "keep" and draft.metadata is not None:
+        statement = _REMEMBER_WITH_METADATA
+        arguments += [on_existing == "merge", drafter.metadata_max_bytes]
+    for _ in range(ATTEMPTS):
+        if (row := await statement.fetch_row(*arguments)) is not None:
+            break
+    else:
+        raise TransactionConflictError("other transactions keep storing and deleting this memory; run the scope again")
+    memory = model_from(MemoryRecord, row)
+    if not row["same_text"]:
+        raise HashCollisionError(draft.agent_id, draft.content_hash)
+    if memory.is_deleted and on_forgotten == "raise":
+        raise ForgottenMemoryError(memory.memory_id)
+    if not row["fits"]:
+        raise merged_too_large(drafter.metadata_max_bytes)
+    return Remembered(memory, StoreOutcome(row["outcome"]))
+
+
+async def _store_if_allowed(
+    drafter: Drafter, draft: Draft, on_existing: OnExisting, on_forgotten: OnForgotten
+) -> Remembered:
+    """Store a draft if the access policies allow it, and what becomes of a memory that is there."""
+    await require(PolicyAction.REMEMBER, [facts_of(draft)])
+    # What is there is only read at first: it may be another's to change, or nobody's to see.
+    found = await _store(drafter, draft, "keep", "raise" if on_forgotten == "raise" else "keep")
+    if found.outcome is StoreOutcome.CREATED:
+        return found
+    await require(PolicyAction.READ, [found.memory])
+    restores = bool(found.memory.is_deleted) and on_forgotten == "restore"
+    if restores:
+        await require(PolicyAction.RESTORE, [found.memory])
+    changes = on_existing != "keep" and draft.metadata is not None and (restores or not found.memory.is_deleted)
+    if changes:
+        await require(PolicyAction.UPDATE, [found.memory, facts_with_metadata(found.memory, draft, on_existing)])
+    return await _store(drafter, draft, on_existing, on_forgotten) if restores or changes else found

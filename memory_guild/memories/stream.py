@@ -12,6 +12,9 @@ from typing import Any, TypeAlias
 from memory_guild.database.scope import current_scope
 from memory_guild.errors import ContentRefusedError, InvalidInputError, MemoryGuildError, TenantMismatchError
 from memory_guild.memories.drafts import Draft, Drafter, Item
+from memory_guild.memories.permitting import facts_of
+from memory_guild.policies.enforcing import are_enforced, denials
+from memory_guild.types import PolicyAction
 
 Refuse: TypeAlias = Callable[[int, MemoryGuildError], None]
 """Deals with an item that cannot be stored, given its number and its error: reports the error, or raises it."""
@@ -115,8 +118,22 @@ class DraftStream:
         while len(drafts) < size and characters < self._sizes.window_max_characters and not self._source.is_empty:
             await self._source.draw(self._sizes.drawn_at_once, take)
             await asyncio.sleep(0)  # the server's answers and other tasks get a turn
+        drafts = await self._without_denied(drafts)
         self._keep(drafts, characters)
         return drafts
+
+    async def _without_denied(self, drafts: list[Draft]) -> list[Draft]:
+        """The drafts that the access policies allow to store; the others are refused."""
+        if not are_enforced() or not drafts:
+            return drafts
+        allowed: list[Draft] = []
+        for draft, error in zip(drafts, await denials(PolicyAction.REMEMBER, map(facts_of, drafts)), strict=True):
+            if error is None:
+                allowed.append(draft)
+            else:
+                self._refuse(draft.number, error)
+                self.refused += 1
+        return allowed
 
     def _keep(self, drafts: list[Draft], characters: int) -> None:
         self._kept_characters += characters

@@ -22,11 +22,14 @@ from memory_guild.memories.arguments import (
     memory_id_of,
     memory_of,
 )
+from memory_guild.memories.permitting import readable, require_by_id
 from memory_guild.memories.results import Memories
 from memory_guild.models import MemoryEmbedding
+from memory_guild.policies.enforcing import require_in_tenant
 from memory_guild.rows import memories_from
 from memory_guild.search.vectors.numbers import Numbers, Vector, check_vector
 from memory_guild.tenancy import retried
+from memory_guild.types import PolicyAction
 from memory_guild.values.checks import plain
 
 __all__ = ["attach", "pending", "retire", "stale"]
@@ -81,12 +84,14 @@ async def attach(vectors: Mapping[Any, Numbers] | Iterable[tuple[MemoryArgument,
     Raises:
         InvalidInputError: An item is no such pair, or a vector has other dimensions than those that are there.
         MemoryNotFoundError: A memory does not exist in this tenant.
+        AccessDeniedError: The access policies do not allow it for one of them; nothing was stored.
         SearchNotInstalledError: The database has no search tables.
         TransactionConflictError: There were deadlocks with other scopes; run the scope again.
     """
     tenant_id, model = current_tenant(), check_model(model)
     items = vectors.items() if isinstance(vectors, Mapping) else check_several("vectors", vectors)
     embedded = [_embedded(f"vectors[{number}]", item) for number, item in enumerate(items)]
+    await require_by_id(PolicyAction.EMBED, [one.memory_id for one in embedded])
     return await store(tenant_id, model, embedded, refuse_missing=True)
 
 
@@ -131,6 +136,7 @@ async def retire(model: str) -> int:
         InvalidInputError: The name is invalid.
         SearchNotInstalledError: The database has no search tables.
     """
+    await require_in_tenant(PolicyAction.EMBED)
     row = await _RETIRE.fetch_only_row(current_tenant(), check_model(model))
     count: int = row["memories"]
     return count
@@ -197,7 +203,7 @@ def check_model(model: object) -> str:
 async def _memories(statement: Statement, model: str, limit: int) -> Memories:
     tenant_id = current_tenant()
     rows = await statement.fetch(tenant_id, check_model(model), check_whole_number("limit", limit, largest=_MAX_LIMIT))
-    return Memories(memories_from(rows))
+    return Memories(await readable(list(memories_from(rows))))
 
 
 def _embedded(field: str, item: object) -> Embedded:

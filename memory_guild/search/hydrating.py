@@ -12,6 +12,7 @@ from uuid import UUID
 from memory_guild.database.statements import Statement
 from memory_guild.errors import InvalidInputError
 from memory_guild.memories.arguments import check_several, current_tenant, memory_id_of
+from memory_guild.memories.permitting import readable
 from memory_guild.memories.results import MemoryResult, Results
 from memory_guild.models import MemoryRecord
 from memory_guild.rows import memories_from
@@ -34,7 +35,8 @@ class HydratedMemories(Results[Hydrated]):
     """What :func:`hydrate` read, in the given order.
 
     Attributes:
-        dropped: The ids that are no memory here: forgotten, deleted, unknown, or another tenant's.
+        dropped: The ids that are no memory here: forgotten, deleted, unknown, another tenant's, or one that the access
+            policies do not allow to read.
     """
 
     def __init__(self, hydrated: Iterable[Hydrated], dropped: list[UUID]) -> None:
@@ -66,11 +68,8 @@ async def hydrate(vector_hits: Iterable[Any]) -> HydratedMemories:
         memory_id, score = _hit(f"vector_hits[{number}]", hit)
         scores.setdefault(memory_id, score)
     rows = await _READ.fetch(list(scores)) if scores else []
-    found = {
-        memory.memory_id: memory
-        for memory in memories_from(rows)
-        if memory.tenant_id == tenant_id and not memory.is_deleted
-    }
+    live = [memory for memory in memories_from(rows) if memory.tenant_id == tenant_id and not memory.is_deleted]
+    found = {memory.memory_id: memory for memory in await readable(live)}
     return HydratedMemories(
         (Hydrated(found[memory_id], score) for memory_id, score in scores.items() if memory_id in found),
         [memory_id for memory_id in scores if memory_id not in found],

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import NamedTuple, Unpack
 from uuid import UUID
 
+import asyncpg
+
 from memory_guild.database.scope import is_in_scope
 from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
 from memory_guild.errors import InvalidInputError, TenantMismatchError
-from memory_guild.memories.arguments import check_whole_number, current_tenant
+from memory_guild.memories.arguments import MAX_LIMIT, check_whole_number, current_tenant
 from memory_guild.memories.conditions import (
     ConditionArguments,
     Conditions,
@@ -17,8 +19,10 @@ from memory_guild.memories.conditions import (
     condition_arguments,
     narrows,
 )
+from memory_guild.memories.permitting import permitted_by_id, readable_rows
 from memory_guild.memories.results import MemoryResult, Results
 from memory_guild.models import MemoryRecord
+from memory_guild.policies.enforcing import are_enforced
 from memory_guild.rows import memories_from
 from memory_guild.search.embedding import (
     QuestionVector,
@@ -30,6 +34,7 @@ from memory_guild.search.embeddings import check_model
 from memory_guild.search.external import hits_outside
 from memory_guild.search.vectors.numbers import Numbers, check_vector
 from memory_guild.tenancy import tenant_scope
+from memory_guild.types import PolicyAction
 from memory_guild.values.checks import check_name, check_words
 
 _BY_WORDS = MatchingStatement("search/recall_memories", explanations=SEARCH_NOT_INSTALLED)
@@ -146,14 +151,50 @@ async def _recall(
     is_narrowed: bool,
     hits: list[UUID] | None = None,
 ) -> RecalledMemories:
+    if are_enforced():
+        return await _recall_readable(query, question, limit, arguments, is_narrowed, hits)
+    return _recalled(await _rows(query, question, limit, arguments, is_narrowed, hits))
+
+
+async def _recall_readable(
+    query: str,
+    question: QuestionVector | None,
+    limit: int,
+    arguments: ConditionArguments,
+    is_narrowed: bool,
+    hits: list[UUID] | None,
+) -> RecalledMemories:
+    """The best ones that may be read: where others are among the best, more are asked for."""
+    asked = limit
+    while True:
+        rows = await _rows(query, question, asked, arguments, is_narrowed, hits)
+        found = await readable_rows(rows)
+        if len(found) >= limit or len(rows) < asked or asked == MAX_LIMIT:
+            neighbors = {neighbor for row in found[:limit] for neighbor in row["neighbors"]}
+            return _recalled(found[:limit], set(await permitted_by_id(PolicyAction.READ, list(neighbors))))
+        asked = min(4 * asked, MAX_LIMIT)
+
+
+async def _rows(
+    query: str,
+    question: QuestionVector | None,
+    limit: int,
+    arguments: ConditionArguments,
+    is_narrowed: bool,
+    hits: list[UUID] | None,
+) -> list[asyncpg.Record]:
     asked = (*arguments, query, is_narrowed, limit)
     if question is None:
-        rows = await _BY_WORDS.for_conditions(arguments).fetch(*asked)
-    else:
-        arguments_of_vectors = (question.model, *question.vector, hits)
-        rows = await _BY_VECTORS_TOO.for_conditions(arguments).fetch(*asked, *arguments_of_vectors)
-        if not any(row["vector"] for row in rows):
-            await refuse_other_dimensions(arguments.tenant_id, question)
+        return await _BY_WORDS.for_conditions(arguments).fetch(*asked)
+    arguments_of_vectors = (question.model, *question.vector, hits)
+    rows = await _BY_VECTORS_TOO.for_conditions(arguments).fetch(*asked, *arguments_of_vectors)
+    if not any(row["vector"] for row in rows):
+        await refuse_other_dimensions(arguments.tenant_id, question)
+    return rows
+
+
+def _recalled(rows: list[asyncpg.Record], known_neighbors: set[UUID] | None = None) -> RecalledMemories:
+    """The results of rows; of the neighbors' words only those of the given ones, or of all."""
     return RecalledMemories(
         Recalled(
             memory,
@@ -162,7 +203,7 @@ async def _recall(
             row.get("vector", 0.0),
             {name: float(row[name]) for name in ("agent", "question", "beginning", "time") if row[name]},
             tuple(row["own_words"]),
-            _by_neighbor(row["neighbors"], row["neighbor_words"]),
+            _by_neighbor(row["neighbors"], row["neighbor_words"], known_neighbors),
         )
         for row, memory in zip(rows, memories_from(rows), strict=True)
     )
@@ -182,8 +223,9 @@ def _given(vector: Numbers | None, model: str | None) -> QuestionVector | None:
     return QuestionVector(check_model(model), check_vector("vector", vector))
 
 
-def _by_neighbor(neighbors: list[UUID], words: list[str]) -> dict[UUID, tuple[str, ...]]:
+def _by_neighbor(neighbors: list[UUID], words: list[str], known: set[UUID] | None) -> dict[UUID, tuple[str, ...]]:
     said: dict[UUID, tuple[str, ...]] = {}
     for neighbor, word in zip(neighbors, words, strict=True):
-        said[neighbor] = (*said.get(neighbor, ()), word)
+        if known is None or neighbor in known:
+            said[neighbor] = (*said.get(neighbor, ()), word)
     return said

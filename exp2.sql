@@ -1,0 +1,11 @@
+drop table if exists w2, w3, w4, w5;
+create table w3 (tenant_id varchar(255) not null, memory_id uuid not null, is_question bool not null, names_time bool not null, starts bool not null, is_forgotten bool not null, words sparsevec(536870912) not null, primary key (tenant_id, memory_id));
+alter table w3 alter words set storage main;
+insert into w3 select tenant_id, memory_id, is_question, names_time, starts, is_forgotten, words from memory_words_2;
+create table w4 (like memory_words_2 including all);
+insert into w4 select * from memory_words_2;
+create table w5 (like w3 including all);
+insert into w5 select tenant_id, memory_id, is_question, names_time, starts, is_forgotten, '{}/536870912' from memory_words_2;
+update w5 set words=w.words from memory_words_2 w where w.memory_id=w5.memory_id;
+vacuum (freeze, analyze) w4; vacuum (freeze, analyze) w3;vacuum (freeze, analyze) w5;
+select relname, relpages from pg_class where relname in ('w5','w3','memory_words_2','memory_vectors_2','w4');

@@ -1,0 +1,115 @@
+"""Deciding: the database's engine, its active policies, and the decisions that are known already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from memory_guild.database.engine import GuildClient
+from memory_guild.policies.decisions import Decision
+from memory_guild.policies.loading import Policy, active_policies
+from memory_guild.policies.opa import OpaEngine
+from memory_guild.policies.projection import Path, key_of, projected, visible_paths
+from memory_guild.policies.rego import RegoEngine
+from memory_guild.settings import OPA, Settings
+
+_MOST_KNOWN = 100_000
+
+
+class PolicyEngine(Protocol):
+    """What evaluates policies."""
+
+    async def check(self, rego: str) -> None:
+        """Compile a policy.
+
+        Raises:
+            PolicyError: It does not compile.
+            PolicyEngineError: It cannot be compiled now, or here.
+        """
+        ...
+
+    async def decide(self, policies: Sequence[Policy], inputs: Sequence[Mapping[str, Any]]) -> list[Decision]:
+        """Decide about several inputs. It raises nothing: what fails denies."""
+        ...
+
+    async def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+class Decider:
+    """Decides for one pool. Decisions are known as long as the policies that they come from are.
+
+    Args:
+        engine: What evaluates the policies.
+        holds_policies: Whether the engine has policies of its own, so that those of the database are not read.
+        max_age_seconds: How old the policies may be by which it decides.
+    """
+
+    def __init__(self, engine: PolicyEngine, *, holds_policies: bool, max_age_seconds: float) -> None:
+        self.engine = engine
+        self._holds_policies = holds_policies
+        self._max_age_seconds = max_age_seconds
+        self._read_at: float | None = None
+        self._policies: tuple[Policy, ...] = ()
+        self._paths: tuple[Path, ...] = ((),)
+        self._known: dict[str, Decision] = {}
+
+    def sees(self, field: str) -> bool:
+        """Whether the policies that it knows can see a field of the input, or a part of it."""
+        return any(not path or path[0] == field for path in self._paths)
+
+    async def refresh(self) -> None:
+        """Read the active policies, unless that was done a moment ago. It needs a scope."""
+        now = time.monotonic()
+        if self._read_at is not None and now - self._read_at <= self._max_age_seconds:
+            return
+        if self._holds_policies:
+            self._known.clear()
+        elif (policies := await active_policies()) != self._policies or self._read_at is None:
+            self._policies = policies
+            self._paths = visible_paths(policy.rego for policy in policies)
+            self._known.clear()
+        self._read_at = now
+
+    async def decide(self, inputs: Sequence[Mapping[str, Any]]) -> list[Decision]:
+        """Decide about inputs by the policies that :meth:`refresh` read; those that look alike only once."""
+        policies, paths, known = self._policies, self._paths, self._known
+        projections = [projected(given, paths) for given in inputs]
+        keys = [key_of(projection) for projection in projections]
+        decisions = {key: decision for key in keys if (decision := known.get(key)) is not None}
+        asked = {key: one for key, one in zip(keys, projections, strict=True) if key not in decisions}
+        if asked:
+            answers = await self.engine.decide(policies, list(asked.values()))
+            decisions.update(zip(asked, answers, strict=True))
+            if policies is self._policies:  # nobody has read others meanwhile
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known.update((key, decisions[key]) for key in asked if decisions[key].is_lasting)
+        return [decisions[key] for key in keys]
+
+
+def decider_of(pool: GuildClient) -> Decider:
+    """The decider of a pool, which ends with it."""
+    pool = pool.for_agents()
+    if not isinstance(pool.decider, Decider):
+        settings = pool.settings
+        decider = Decider(
+            engine_of(settings),
+            holds_policies=settings.policies == OPA,
+            max_age_seconds=settings.policies_max_age_seconds,
+        )
+        pool.decider = decider
+        pool.closed_with_it.append(decider.engine.close)
+        return decider
+    return pool.decider
+
+
+def engine_of(settings: Settings) -> PolicyEngine:
+    """The engine that the settings name; where they say ``off``, the one in a process of its own."""
+    if settings.policies == OPA:
+        return OpaEngine(
+            settings.opa_url or "", token=settings.opa_token, timeout_seconds=settings.policies_timeout_seconds
+        )
+    return RegoEngine(timeout_seconds=settings.policies_timeout_seconds)

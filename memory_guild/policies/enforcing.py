@@ -1,0 +1,106 @@
+"""Enforcing: what every verb asks before it acts, where access policies are on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+from memory_guild.database.engine import client
+from memory_guild.database.scope import Scope, current_scope, surrounding_scope
+from memory_guild.errors import AccessDeniedError
+from memory_guild.models import MemoryRecord
+from memory_guild.policies.deciding import decider_of
+from memory_guild.policies.decisions import Decision
+from memory_guild.settings import OFF
+from memory_guild.types import PolicyAction
+
+
+class MemoryFacts(NamedTuple):
+    """What policies learn of a memory that is not stored as it is asked about."""
+
+    agent_id: str
+    source_type: str
+    metadata: dict[str, Any] | None = None
+    memory_id: UUID | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    is_deleted: bool | None = False
+
+    @classmethod
+    def of(cls, memory: MemoryRecord) -> MemoryFacts:
+        """Those of a memory that is stored."""
+        return cls(**{name: getattr(memory, name) for name in cls._fields})
+
+
+Subject: TypeAlias = MemoryRecord | MemoryFacts
+"""A memory that a decision is about, as it is stored or would be."""
+
+
+def are_enforced() -> bool:
+    """Whether the access policies decide what the current scope may do."""
+    scope = surrounding_scope()
+    return scope is not None and scope.tenant_id is not None and client().pool.settings.policies != OFF
+
+
+async def permitted(action: PolicyAction, subjects: Sequence[Subject]) -> list[bool]:
+    """Whether something may be done to each of some memories."""
+    return [error is None for error in await denials(action, subjects)]
+
+
+async def require(action: PolicyAction, subjects: Sequence[Subject]) -> None:
+    """Check that something may be done to memories, all of them.
+
+    Raises:
+        AccessDeniedError: It may not be done to one of them.
+    """
+    for error in await denials(action, subjects):
+        if error is not None:
+            raise error
+
+
+async def require_in_tenant(action: PolicyAction) -> None:
+    """Check that something may be done that is about no memory in particular.
+
+    Raises:
+        AccessDeniedError: It may not be done.
+    """
+    if are_enforced():
+        (decision,) = await _decide(current_scope(), action, [None])
+        if not decision.allowed:
+            raise AccessDeniedError(action, decision.reason)
+
+
+async def denials(action: PolicyAction, subjects: Iterable[Subject]) -> list[AccessDeniedError | None]:
+    """Why something may not be done to each of some memories; None where it may."""
+    asked = list(subjects)
+    if not asked:
+        return []
+    decisions = await _decide(current_scope(), action, asked)
+    return [None if decision.allowed else AccessDeniedError(action, decision.reason) for decision in decisions]
+
+
+async def _decide(scope: Scope, action: PolicyAction, subjects: Sequence[Subject | None]) -> list[Decision]:
+    decider = decider_of(client().pool)
+    await decider.refresh()
+    asking = {"agent_id": scope.agent_id, "tenant_id": scope.tenant_id, "action": str(action), "source": None}
+    return await decider.decide([{**asking, "memory": _memory_of(subject)} for subject in subjects])
+
+
+def _memory_of(subject: Subject | None) -> dict[str, Any] | None:
+    if subject is None:
+        return None
+    return {
+        "memory_id": None if subject.memory_id is None else str(subject.memory_id),
+        "agent_id": subject.agent_id,
+        "source_type": str(subject.source_type),
+        "metadata": subject.metadata or {},
+        "created_at": _moment(subject.created_at),
+        "updated_at": _moment(subject.updated_at),
+        "is_deleted": bool(subject.is_deleted),
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,169 @@
+"""Rego in a process of its own: a crash, an endless evaluation or too much memory costs that process, and denies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from memory_guild.errors import PolicyEngineError, PolicyError, SettingsError
+from memory_guild.policies.decisions import Answer, Decision, combined, failed
+from memory_guild.policies.loading import Policy
+from memory_guild.policies.rules import check_source
+
+_WORKER = Path(__file__).with_name("rego_worker.py")
+_INPUTS_AT_ONCE = 100
+_STARTING_SECONDS = 30.0
+_WATCHED_EVERY_SECONDS = 0.02
+_PAGE_BYTES = 4096
+
+
+class _WorkerError(Exception):
+    """The worker gave no answer; the text says why."""
+
+
+class RegoEngine:
+    """The engine in this process' own worker, which starts with the first question.
+
+    Args:
+        timeout_seconds: How long one evaluation, of at most a hundred inputs, may take.
+        memory_max_bytes: How much memory the worker may have. It is watched where ``/proc`` tells it.
+    """
+
+    def __init__(self, *, timeout_seconds: float = 1.0, memory_max_bytes: int = 500_000_000) -> None:
+        if find_spec("regopy") is None:
+            raise SettingsError(
+                "MEMORY_GUILD_POLICIES", "needs the extra policies: pip install 'memory-guild[policies]'"
+            )
+        self._timeout_seconds = timeout_seconds
+        self._memory_max_bytes = memory_max_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = asyncio.Lock()
+
+    async def check(self, rego: str) -> None:
+        """Compile a policy.
+
+        Raises:
+            PolicyError: It does not compile; it says where.
+            PolicyEngineError: The worker gave no answer.
+        """
+        check_source(rego)
+        try:
+            refused = await self._ask("check", rego=rego)
+        except _WorkerError as error:
+            raise PolicyEngineError(f"the policy cannot be compiled: {error}") from None
+        if refused:
+            raise _policy_error(rego, refused["reason"], refused["position"])
+
+    async def decide(self, policies: Sequence[Policy], inputs: Sequence[Mapping[str, Any]]) -> list[Decision]:
+        """Decide about inputs, all in one evaluation of each policy. It raises nothing: what fails denies."""
+        decisions: list[Decision] = []
+        for first in range(0, len(inputs), _INPUTS_AT_ONCE):
+            decisions += await self._decide_some(policies, inputs[first : first + _INPUTS_AT_ONCE])
+        return decisions
+
+    async def close(self) -> None:
+        """End the worker."""
+        async with self._turn:
+            await self._kill()
+
+    async def _decide_some(self, policies: Sequence[Policy], inputs: Sequence[Mapping[str, Any]]) -> list[Decision]:
+        usable = [policy for policy in policies if policy.error is None]
+        try:
+            answers = await self._ask("decide", policies=[policy.rego for policy in usable], inputs=inputs)
+        except _WorkerError as error:
+            return [failed(f"the policies could not be asked: {error}")] * len(inputs)
+        broken = [Answer(policy.name, error=policy.error) for policy in policies if policy.error is not None]
+        of_inputs = zip(*answers, strict=True) if usable else ((),) * len(inputs)
+        return [combined([*broken, *map(_answer, usable, found)]) for found in of_inputs]
+
+    async def _ask(self, what: str, **arguments: Any) -> Any:
+        request = json.dumps({"do": what, "with": arguments}).encode() + b"\n"
+        async with self._turn:
+            try:
+                return json.loads(await self._exchange(await self._running(), request, self._timeout_seconds))
+            except BaseException as error:
+                await self._kill()  # also after a cancellation: its answer would be taken for the next one's
+                if isinstance(error, (OSError, ValueError)):
+                    raise _WorkerError("the evaluation crashed") from None
+                raise
+
+    async def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = await asyncio.to_thread(_start)
+            await self._exchange(self._process, b'{"do": "nothing", "with": {}}\n', _STARTING_SECONDS)
+        return self._process
+
+    async def _exchange(self, process: subprocess.Popen[bytes], request: bytes, timeout_seconds: float) -> bytes:
+        """The answer. Threads wait for the pipes: unlike those of asyncio, they work in any loop and on any system."""
+        waiting = asyncio.ensure_future(asyncio.to_thread(_exchange, process, request))
+        waiting.add_done_callback(_take_notice)
+        ends_at = time.monotonic() + timeout_seconds
+        while not (await asyncio.wait({waiting}, timeout=_WATCHED_EVERY_SECONDS))[0]:
+            if time.monotonic() > ends_at:
+                raise _WorkerError("the evaluation took too long")
+            if _resident_bytes(process.pid) > self._memory_max_bytes:
+                raise _WorkerError("the evaluation took too much memory")
+        return waiting.result()
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()  # the thread that waits for its answer ends with it
+            await asyncio.to_thread(process.communicate)
+
+
+def _take_notice(waiting: asyncio.Future[bytes]) -> None:
+    """An exchange that nobody waits for any more, because its worker was killed, ends with an error."""
+    if not waiting.cancelled():
+        waiting.exception()
+
+
+def _start() -> subprocess.Popen[bytes]:
+    paths = json.dumps([path for path in sys.path if path])
+    return subprocess.Popen(  # noqa: S603 - the program is the package's own
+        [sys.executable, "-P", "-B", str(_WORKER), paths],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={},
+    )
+
+
+def _exchange(process: subprocess.Popen[bytes], request: bytes) -> bytes:
+    if process.stdin is None or process.stdout is None:
+        raise OSError("it has no pipes")
+    process.stdin.write(request)
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer.endswith(b"\n"):
+        raise OSError("it ended")
+    return answer
+
+
+def _answer(policy: Policy, found: Any) -> Answer:
+    if isinstance(found, str):
+        return Answer(policy.name, error=found)
+    allow, deny = found
+    return Answer(policy.name, tuple(allow), tuple(deny))
+
+
+def _policy_error(rego: str, reason: str, position: int | None) -> PolicyError:
+    if position is None:
+        return PolicyError(reason)
+    before = rego.encode()[:position].decode(errors="replace")
+    return PolicyError(reason, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))
+
+
+def _resident_bytes(process_id: int) -> int:
+    """How much memory a process has; 0 where that cannot be told."""
+    try:
+        return int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -1,0 +1,95 @@
+"""The rules of a policy: the shape of ``policy_rules``, and what the source must be before an engine sees it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from memory_guild.errors import PolicyError
+
+PACKAGE = "memory.access"
+MAX_CHARACTERS = 32_768
+_MAX_DEPTH = 64
+
+_TOKEN = re.compile(
+    r"""
+      (?P<comment>  \#[^\n]* )
+    | (?P<string>   "(?:[^"\\\n]|\\.)*" | `[^`]*` )
+    | (?P<word>     [A-Za-z_][A-Za-z0-9_]* )
+    | (?P<number>   [0-9][0-9.eE]* )
+    | (?P<mark>     := | == | [^\s] )
+    """,
+    re.VERBOSE,
+)
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
+
+
+class PolicyRules(BaseModel):
+    """What ``policy_rules`` holds.
+
+    Attributes:
+        rego: The source, a module of the package ``memory.access`` with the rules ``allow`` and ``deny``.
+        version: The version of this shape.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rego: str = Field(min_length=1, max_length=MAX_CHARACTERS)
+    version: Literal["v1"] = "v1"
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+def check_source(rego: str) -> None:
+    """Refuse what no engine is to see.
+
+    Raises:
+        PolicyError: It is too long, in another package, nested too deeply, or written in the old language, in which
+            rules need no ``if``.
+    """
+    if len(rego) > MAX_CHARACTERS:
+        raise PolicyError(f"has more than {MAX_CHARACTERS:,} characters")
+    if (nul := rego.find("\0")) >= 0:
+        raise policy_error_at(rego, nul, "contains a NUL character")
+    tokens = list(_tokens(rego))
+    if [token.text for token in tokens[:4]] != ["package", "memory", ".", "access"] or (
+        len(tokens) > 4 and (tokens[4].text in (".", "[") or "\n" not in rego[tokens[3].position : tokens[4].position])
+    ):
+        raise PolicyError(f"must begin with: package {PACKAGE}", line=1, column=1)
+    depth = 0
+    for before, token in pairwise(tokens):
+        if token.kind == "mark" and token.text in _OPENING:
+            if token.text == "{" and depth == 0 and _ends_a_head(before):
+                raise policy_error_at(rego, token.position, "is a body without `if`: write rules as in OPA 1.0")
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise policy_error_at(rego, token.position, f"is nested more than {_MAX_DEPTH} levels deep")
+        elif token.kind == "mark" and token.text in _CLOSING:
+            depth -= 1
+
+
+def policy_error_at(rego: str, position: int, reason: str) -> PolicyError:
+    """The error for a place in a source."""
+    line = rego.count("\n", 0, position) + 1
+    return PolicyError(reason, line=line, column=position - rego.rfind("\n", 0, position))
+
+
+def _tokens(rego: str) -> Iterator[_Token]:
+    for match in _TOKEN.finditer(rego):
+        if (kind := match.lastgroup) is not None and kind != "comment":
+            yield _Token(kind, match[0], match.start())
+
+
+def _ends_a_head(token: _Token) -> bool:
+    """Whether a brace after it, outside all others, would be the body of a rule in the old language."""
+    if token.kind == "word":
+        return token.text not in ("if", "in", "contains")
+    return token.kind in ("string", "number") or token.text in _CLOSING

@@ -1,0 +1,1 @@
+"""Access policies: what they decide, what evaluates them, and that every verb asks them."""
