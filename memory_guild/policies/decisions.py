@@ -59,7 +59,7 @@ def combined(answers: Iterable[Answer]) -> Decision:
             is_plain = all(value is True for value in answer.deny)
             reason = "denies it" if is_plain else "has a rule `deny` that is not true or false"
             return Decision(allowed=False, reason=f"the policy {answer.policy} {reason}", policy=answer.policy)
-        if any(not isinstance(value, bool) for value in answer.allow):
+        if len(answer.allow) > 1 or any(not isinstance(value, bool) for value in answer.allow):
             odd = Decision(
                 allowed=False,
                 reason=f"the policy {answer.policy} has a rule `allow` that is not true or false",

@@ -35,11 +35,13 @@ class Policy(NamedTuple):
 async def active_policies() -> tuple[Policy, ...]:
     """Read them, by their names, over the connection of the current scope."""
     return tuple(
-        _policy(row["policy_name"], json.loads(row["policy_rules"]), row["updated_at"]) for row in await _ACTIVE.fetch()
+        policy_from(row["policy_name"], json.loads(row["policy_rules"]), row["updated_at"])
+        for row in await _ACTIVE.fetch()
     )
 
 
-def _policy(name: str, rules: Mapping[str, Any], version: datetime | None) -> Policy:
+def policy_from(name: str, rules: Mapping[str, Any], version: datetime | None) -> Policy:
+    """The policy of a row: whoever wrote it may not have asked :func:`memory_guild.policies.put`."""
     try:
         rego = PolicyRules.model_validate(rules).rego
         check_source(rego)

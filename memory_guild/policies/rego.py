@@ -96,7 +96,7 @@ class RegoEngine:
 
     async def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            self._process = await asyncio.to_thread(_start)
+            self._process = _start()  # at once, so that no cancellation leaves one behind
             await self._exchange(self._process, b'{"do": "nothing", "with": {}}\n', _STARTING_SECONDS)
         return self._process
 

@@ -64,16 +64,18 @@ def check_source(rego: str) -> None:
         len(tokens) > 4 and (tokens[4].text in (".", "[") or "\n" not in rego[tokens[3].position : tokens[4].position])
     ):
         raise PolicyError(f"must begin with: package {PACKAGE}", line=1, column=1)
-    depth = 0
+    depth, is_every = 0, False
     for before, token in pairwise(tokens):
         if token.kind == "mark" and token.text in _OPENING:
-            if token.text == "{" and depth == 0 and _ends_a_head(before):
+            if token.text == "{" and depth == 0 and _ends_a_head(before) and not is_every:
                 raise policy_error_at(rego, token.position, "is a body without `if`: write rules as in OPA 1.0")
+            is_every = is_every and token.text != "{"
             depth += 1
             if depth > _MAX_DEPTH:
                 raise policy_error_at(rego, token.position, f"is nested more than {_MAX_DEPTH} levels deep")
         elif token.kind == "mark" and token.text in _CLOSING:
             depth -= 1
+        is_every |= token.text == "every"
 
 
 def policy_error_at(rego: str, position: int, reason: str) -> PolicyError:
@@ -91,5 +93,5 @@ def _tokens(rego: str) -> Iterator[_Token]:
 def _ends_a_head(token: _Token) -> bool:
     """Whether a brace after it, outside all others, would be the body of a rule in the old language."""
     if token.kind == "word":
-        return token.text not in ("if", "in", "contains")
+        return token.text not in ("as", "contains", "if", "in", "not")
     return token.kind in ("string", "number") or token.text in _CLOSING

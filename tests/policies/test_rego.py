@@ -1,0 +1,284 @@
+"""The engine: it agrees with plain Python, and no policy, however hostile, gets through it, past it or stuck in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from memory_guild.errors import PolicyEngineError, PolicyError
+from memory_guild.policies.deciding import Decider
+from memory_guild.policies.loading import Policy, policy_from
+from memory_guild.policies.projection import projected, visible_paths
+from memory_guild.policies.rego import RegoEngine
+from tests.policies.programs import random_input, random_program
+
+INPUT: dict[str, Any] = {
+    "agent_id": "me",
+    "tenant_id": "acme",
+    "action": "read",
+    "memory": {"agent_id": "me", "source_type": "document", "metadata": {"n": "x"}},
+    "source": None,
+}
+PACKAGE = "package memory.access\n"
+ALLOWING = Policy("allowing", PACKAGE + "allow := true\n")
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[RegoEngine]:
+    """An engine that is closed in the end."""
+    engine = RegoEngine(timeout_seconds=1.0)
+    yield engine
+    await engine.close()
+
+
+def environment_of(process_id: int) -> str:
+    """What a process was started with."""
+    return Path(f"/proc/{process_id}/environ").read_text()
+
+
+async def agree(engine: RegoEngine, seed: int, policies: int) -> None:
+    """Compare decisions with those of the reference, whole inputs and projected ones."""
+    random = Random(seed)
+    for _ in range(policies):
+        program, inputs = random_program(random), [random_input(random) for _ in range(8)]
+        rego = program.rego()
+        await engine.check(rego)
+        paths = visible_paths([rego])
+        seen = [projected(given, paths) for given in inputs]
+        decisions = await engine.decide([Policy("random", rego)], [*inputs, *seen])
+        wanted = [program.allows(given) for given in inputs]
+        assert [decision.allowed for decision in decisions] == wanted * 2, rego
+
+
+async def test_it_agrees_with_plain_python(engine: RegoEngine) -> None:
+    await agree(engine, 1, 40)
+
+
+@pytest.mark.long
+async def test_a_thousand_policies_agree_with_plain_python(engine: RegoEngine) -> None:
+    await agree(engine, 2, 1000)
+
+
+@pytest.mark.parametrize(
+    ("rego", "message"),
+    [
+        ("", "must begin with: package memory.access (line 1, column 1)"),
+        ("garbage", "must begin with: package memory.access (line 1, column 1)"),
+        ("package memory.other\nallow := true", "must begin with: package memory.access (line 1, column 1)"),
+        ("package memory.access.more\nallow := true", "must begin with: package memory.access (line 1, column 1)"),
+        ("package memory.accessible\nallow := true", "must begin with: package memory.access (line 1, column 1)"),
+        (PACKAGE + "allow { true }", "is a body without `if`: write rules as in OPA 1.0 (line 2, column 7)"),
+        (PACKAGE + "deny[x] { x := 1 }", "is a body without `if`: write rules as in OPA 1.0 (line 2, column 9)"),
+        (PACKAGE + "allow = true { true }", "is a body without `if`: write rules as in OPA 1.0 (line 2, column 14)"),
+        (PACKAGE + "\nallow if {\n  x :=\n}", "does not compile: Invalid assignment operator (line 4, column 5)"),
+        (PACKAGE + '# ä\nallow if "é" == 1\nb := [', "does not compile: this is unclosed (line 4, column 6)"),
+        (PACKAGE + "allow if missing(1)", "calls a function that does not exist"),
+        (PACKAGE + "allow if opa.runtime().env", "calls what a policy may not call: opa.runtime"),
+        (PACKAGE + 'allow if http.send({"url": "http://x"})', "calls what a policy may not call: http.send"),
+        (PACKAGE + 'allow if regex.match("(a*)*b", "aaa")', "calls what a policy may not call: regex.match"),
+        (PACKAGE + "allow if time.now_ns() > 1", "calls what a policy may not call: time.now_ns"),
+        (PACKAGE + "allow if count(numbers.range(1, 9)) > 1", "calls what a policy may not call: numbers.range"),
+        (PACKAGE + "allow if [p | walk(input, [p, _])]", "calls what a policy may not call: walk"),
+        (PACKAGE + 'allow if rand.intn("x", 2) == 1', "calls what a policy may not call: rand.intn"),
+        (PACKAGE + "allow if \0", "contains a NUL character (line 2, column 10)"),
+        (PACKAGE + "x := " + "[" * 100, "is nested more than 64 levels deep (line 2, column 70)"),
+        (PACKAGE + "#" * 40_000, "has more than 32,768 characters"),
+    ],
+)
+async def test_put_would_refuse(engine: RegoEngine, rego: str, message: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        await engine.check(rego)
+    assert str(caught.value) == f"the policy {message}"
+    written_with_sql = policy_from("bad", {"rego": rego, "version": "v1"}, None)
+    (decision,) = await engine.decide([ALLOWING, written_with_sql], [INPUT])
+    assert not decision.allowed
+
+
+@pytest.mark.parametrize(
+    "rego",
+    [
+        "# a comment\n\n" + PACKAGE + "import rego.v1\nallow if { input.agent_id == input.memory.agent_id }",
+        PACKAGE + "f(x) := y if { y := x }\nallow if f(1) == 1",
+        PACKAGE + 'x := {"a": 1}\ny := {1, 2}\nallow if { x.a in y; some z in y; z == 2 }',
+        PACKAGE + 'teams contains "a" if true\nallow if { "a" in teams }',
+        PACKAGE + "allow if {\n  not hidden\n} else := false\nhidden if input.memory.is_deleted",
+        PACKAGE + "allow if every x in [1, 2] { x > 0 }",
+        PACKAGE + "default allow := false\nallow if count([1 | true]) == 1",
+    ],
+)
+async def test_what_opa_1_accepts_is_accepted(engine: RegoEngine, rego: str) -> None:
+    await engine.check(rego)
+    assert (await engine.decide([Policy("good", rego)], [INPUT]))[0].allowed
+
+
+TEN = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("rego", "reason"),
+    [
+        pytest.param(
+            PACKAGE + f"t := {TEN}\nallow if count([1 | t[a]; t[b]; t[c]; t[d]; t[e]; t[f]; t[g]; t[h]]) == 1",
+            None,
+            id="endless or huge",
+        ),
+        pytest.param(PACKAGE + "allow if deny\ndeny if allow", "its evaluation failed", id="recursive"),
+        pytest.param(PACKAGE + "f(x) := f(x + 1)\nallow if f(1)", None, id="recursive function"),
+        pytest.param(PACKAGE + 'allow if sprintf("%1000000000d", [1]) == "x"', None, id="a huge text"),
+        pytest.param(
+            PACKAGE + "allow := true\ndeny if to_number(input.memory.metadata.n) > 1",
+            "its evaluation failed",
+            id="a function that fails in deny",
+        ),
+        pytest.param(PACKAGE + 'allow := "yes"', "has a rule `allow` that is not true or false", id="a text"),
+        pytest.param(PACKAGE + "allow := true\ndeny contains 1 if false", "has a rule `deny` that is not", id="a set"),
+        pytest.param(PACKAGE + "allow if input.x.y.z == 1", "no policy allows it", id="undefined"),
+    ],
+)
+async def test_a_hostile_policy_denies_and_the_next_question_is_answered(
+    engine: RegoEngine, rego: str, reason: str | None
+) -> None:
+    began = time.monotonic()
+    (denied,) = await engine.decide([ALLOWING, Policy("hostile", rego)], [INPUT])
+    if reason != "no policy allows it":
+        assert not denied.allowed
+        assert reason is None or reason in denied.reason
+    (alone,) = await engine.decide([Policy("hostile", rego)], [INPUT])
+    assert not alone.allowed
+    assert time.monotonic() - began < 20
+    (allowed,) = await engine.decide([ALLOWING], [INPUT])
+    assert allowed.allowed
+
+
+@pytest.mark.long
+async def test_too_much_memory_ends_the_worker_in_time() -> None:
+    engine = RegoEngine(timeout_seconds=30.0, memory_max_bytes=150_000_000)
+    rego = PACKAGE + f"t := {TEN}\nallow if count([[a, b, c, d, e, f] | t[a]; t[b]; t[c]; t[d]; t[e]; t[f]]) == 1"
+    (denied,) = await engine.decide([Policy("hungry", rego)], [INPUT])
+    assert denied.reason == "the policies could not be asked: the evaluation took too much memory"
+    assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+    await engine.close()
+
+
+async def test_the_worker_sees_no_environment(engine: RegoEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_TEST", "x")
+    assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+    assert engine._process is not None
+    assert "SECRET_OF_THE_TEST" not in environment_of(engine._process.pid)
+
+
+@pytest.mark.long
+async def test_a_worker_that_is_killed_again_and_again_denies_and_hangs_nothing(engine: RegoEngine) -> None:
+    """Whatever moment it is killed in: an answer is right or a denial, and there always is one."""
+    stop = False
+
+    async def kill() -> int:
+        killed, random = 0, Random(3)
+        while not stop:
+            if (process := engine._process) is not None and process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+                killed += 1
+            await asyncio.sleep(random.random() / 5)
+        return killed
+
+    killing = asyncio.create_task(kill())
+    reasons: set[str] = set()
+    async with asyncio.timeout(60):
+        for _ in range(20):
+            answers = await asyncio.gather(*(engine.decide([ALLOWING], [INPUT] * 3) for _ in range(3)))
+            reasons |= {decision.reason for decisions in answers for decision in decisions}
+            assert all(len(decisions) == 3 for decisions in answers)
+    stop = True
+    assert await killing > 3
+    assert reasons <= {"the policy allowing allows it", "the policies could not be asked: the evaluation crashed"}
+    assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+
+
+async def test_a_question_that_is_canceled_leaves_no_answer_for_the_next_one(engine: RegoEngine) -> None:
+    denying = Policy("denying", PACKAGE + "deny := true\n")
+    for delay in (0.0, 0.001, 0.01, 0.05):
+        asked = asyncio.create_task(engine.decide([denying], [INPUT] * 50))
+        await asyncio.sleep(delay)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+
+
+async def test_policies_stay_apart_though_they_share_a_package(engine: RegoEngine) -> None:
+    one = Policy("one", PACKAGE + 'team := "a"\nallow if team == "b"')
+    other = Policy("other", PACKAGE + 'team := "b"\nallow if team == "a"')
+    assert not (await engine.decide([one, other], [INPUT]))[0].allowed
+
+
+async def test_a_compilation_that_takes_too_long_is_an_error_not_a_policy() -> None:
+    engine = RegoEngine(timeout_seconds=0.02)
+    rego = PACKAGE + "\n".join(f"r{number} if input.x == {number}" for number in range(900))
+    with pytest.raises(PolicyEngineError, match="cannot be compiled"):
+        await engine.check(rego)
+    await engine.close()
+
+
+@pytest.mark.long
+def test_the_worker_ends_with_the_process_that_started_it() -> None:
+    """Also where that one is killed."""
+    program = (
+        "import asyncio, os, signal\n"
+        "from memory_guild.policies.rego import RegoEngine\n"
+        "async def main():\n"
+        "    engine = RegoEngine()\n"
+        "    await engine.check('package memory.access\\nallow := true')\n"
+        "    print(engine._process.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    worker = int(finished.stdout)
+    for _ in range(100):
+        if not Path(f"/proc/{worker}").exists():
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker goes on")
+
+
+class Counting:
+    """An engine that counts what it is asked."""
+
+    def __init__(self, engine: RegoEngine) -> None:
+        self.engine, self.asked = engine, 0
+
+    async def check(self, rego: str) -> None:
+        """As the engine."""
+        await self.engine.check(rego)
+
+    async def decide(self, policies: Any, inputs: Any) -> Any:
+        """As the engine."""
+        self.asked += len(inputs)
+        return await self.engine.decide(policies, inputs)
+
+    async def close(self) -> None:
+        """Nothing."""
+
+
+async def test_memories_that_look_alike_to_the_policies_are_one_question(engine: RegoEngine) -> None:
+    counting = Counting(engine)
+    decider = Decider(counting, holds_policies=True, max_age_seconds=60)
+    await decider.refresh()
+    decider._policies = (Policy("own", PACKAGE + "allow if input.memory.agent_id == input.agent_id"),)
+    decider._paths = visible_paths(policy.rego for policy in decider._policies)
+    memories = [INPUT["memory"] | {"memory_id": str(n), "agent_id": "me" if n % 2 else "they"} for n in range(50)]
+    inputs = [INPUT | {"memory": memory} for memory in memories]
+    for _ in range(3):
+        decisions = await decider.decide(inputs)
+        assert [decision.allowed for decision in decisions] == [n % 2 == 1 for n in range(50)]
+    assert counting.asked == 2
