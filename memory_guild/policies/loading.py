@@ -34,10 +34,8 @@ class Policy(NamedTuple):
 
 async def active_policies() -> tuple[Policy, ...]:
     """Read them, by their names, over the connection of the current scope."""
-    return tuple(
-        policy_from(row["policy_name"], json.loads(row["policy_rules"]), row["updated_at"])
-        for row in await _ACTIVE.fetch()
-    )
+    rows = await _ACTIVE.fetch()
+    return tuple(policy_from(row["policy_name"], json.loads(row["policy_rules"]), row["updated_at"]) for row in rows)
 
 
 def policy_from(name: str, rules: Mapping[str, Any], version: datetime | None) -> Policy:
