@@ -49,6 +49,7 @@ ONCE_IS_ENOUGH = (
     "migrations/test_aerich.py",
     "migrations/test_applications.py",
     "policies/test_decisions.py",
+    "policies/test_kit.py",
     "policies/test_projection.py",
     "policies/test_rego.py",
     "search/embedders/",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from memory_guild import __version__
-from memory_guild.cli import demo, doctor, embed, indexes, ingest, recall, seal, server, sync, upgrade, validate
+from memory_guild.cli import demo, doctor, embed, indexes, ingest, policy, recall, seal, server, sync, upgrade, validate
 from memory_guild.cli.commands import Commands
 from memory_guild.cli.console import errors, output
 from memory_guild.errors import MemoryGuildError
@@ -24,6 +24,7 @@ app.command("sync")(sync.run)
 app.command("upgrade")(upgrade.run)
 app.command("validate")(validate.run)
 app.add_typer(indexes.commands)
+app.add_typer(policy.commands)
 app.add_typer(server.commands)
 
 
