@@ -244,6 +244,24 @@ async def test_a_new_edge_does_not_read_the_words_of_the_whole_tenant(search: st
     assert scans == 0
 
 
+async def test_recall_does_not_read_the_rows_of_other_tenants(search: str, past_scopes: Connection) -> None:
+    """A scan of the whole partition looks cheap where a tenant has a tenth of it, and reads ten times as much."""
+    tables = await past_scopes.fetchval(
+        "SELECT array_agg(inhrelid) FROM pg_inherits"
+        " WHERE inhparent IN ('memory_words'::regclass, 'memory_vectors'::regclass)"
+    )
+    for tenant_id in ("acme", "umbrella"):
+        await past_scopes.execute(STORE, tenant_id, 100)
+    await past_scopes.execute("VACUUM ANALYZE memory_words, memory_vectors")
+    async with guild.tenant_scope("acme"):
+        assert await guild.recall("anything", vector=[0.6, 0.8], model="model") is not None
+        async with current_scope().transaction.driver() as driver:
+            scans = await driver.fetchval(
+                "SELECT sum(pg_stat_get_xact_numscans(id)) FROM unnest($1::oid[]) AS id", tables
+            )
+    assert scans == 0
+
+
 async def test_recall_follows_the_index_in_a_sealed_database(
     database_url: str, has_vectors: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

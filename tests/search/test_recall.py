@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,22 @@ async def test_conditions_of_find_hold(
     async with guild.tenant_scope("acme"):
         results = await guild.recall("pottery", **conditions)  # type: ignore[arg-type]
     assert {result.memory.memory_id for result in results} == {conversation[number].memory_id for number in found}
+
+
+@pytest.mark.parametrize("question", [{}, {"vector": [0.6, 0.8], "model": "nobody's"}], ids=["words", "vectors"])
+async def test_a_memory_is_among_the_best_only_because_its_agent_is_named(
+    search: str, question: dict[str, Any]
+) -> None:
+    async with guild.tenant_scope("acme", agent_id="Ann"):
+        for number in range(12):
+            await guild.remember(f"The red door, {number}.", source_type="document")
+        named = await guild.remember("The red door, 13 and 14.", source_type="document", agent_id="Bob")
+        await guild.remember("The door of the house in the street.", source_type="document", agent_id="Bob")
+
+        results = await guild.recall("What does Bob say of the red door?", limit=3, **question)
+    assert results[0].memory == named.memory
+    assert results[0].flags == {"agent": 0.1, "beginning": 0.1}
+    assert 0.9 < results[0].lexical < results[1].lexical == results[2].lexical == 1
 
 
 async def test_there_are_as_many_results_as_the_limit_where_there_are_so_many(search: str) -> None:

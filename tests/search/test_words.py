@@ -124,6 +124,24 @@ async def test_words_that_are_gone_are_nowhere(search: str, past_scopes: Connect
     await assert_vectors_are_true(past_scopes, "acme")
 
 
+async def test_a_memory_without_words_keeps_none_of_a_neighbor_that_is_forgotten(
+    search: str, past_scopes: Connection
+) -> None:
+    async with guild.tenant_scope("acme", agent_id="scribe"):
+        door = await guild.remember("The door is red.", source_type="document")
+        silent = await guild.remember("The.", source_type="document")
+        await guild.relate(silent, door, "follows")
+    # Its date would be words, too.
+    await past_scopes.execute(
+        "UPDATE memory_records SET created_at = 'infinity' WHERE memory_id = $1", silent.memory_id
+    )
+    assert (await stored_vectors(past_scopes, "acme"))[silent.memory_id] != {}
+
+    async with guild.tenant_scope("acme", agent_id="scribe"):
+        await guild.forget(door)
+    assert await stored_vectors(past_scopes, "acme") == {silent.memory_id: {}}
+
+
 async def test_what_a_scope_rolls_back_leaves_no_words(search: str, past_scopes: Connection) -> None:
     async with guild.tenant_scope("acme", agent_id="scribe"):
         first = (await guild.remember("A harbor.", source_type="document")).memory

@@ -9,29 +9,34 @@ WITH question AS MATERIALIZED (
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
-candidates AS MATERIALIZED (
-    SELECT
-        memory_id, is_question, names_time, starts,
-        memory_guild_closeness(words, (SELECT question.words FROM question)) AS closeness
-    FROM memory_words
-    WHERE
-        tenant_id = $1
-        AND NOT is_forgotten
-        AND (NOT $11::boolean OR EXISTS (
-            SELECT FROM include.memories.matching_memories AS matching WHERE matching.memory_id = memory_words.memory_id
-        ))
-    ORDER BY closeness DESC, memory_id
-    LIMIT greatest(200, 4 * $12::int)
+worded AS MATERIALIZED (SELECT * FROM include.worded AS worded),
+
+scored AS MATERIALIZED (
+    SELECT *, lexical + question + beginning + time AS without_agent
+    FROM (
+        SELECT
+            memory_id,
+            closeness / max(closeness) OVER () AS lexical,
+            CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
+            CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
+            CASE WHEN names_time AND (SELECT asks_when FROM question) THEN 0.1 ELSE 0 END AS time
+        FROM worded
+        WHERE closeness > 0
+    ) AS parts
 ),
 
 known AS MATERIALIZED (
-    SELECT candidates.*, memory.agent_id
-    FROM candidates
+    SELECT scored.*, memory.agent_id
+    FROM scored
     -- One by one, by key: the planner would rather read all memories of the tenant.
     CROSS JOIN LATERAL (
-        SELECT agent_id FROM memory_records WHERE memory_records.memory_id = candidates.memory_id OFFSET 0
+        SELECT agent_id FROM memory_records WHERE memory_records.memory_id = scored.memory_id OFFSET 0
     ) AS memory
-    WHERE closeness > 0
+    -- Not the many that would not be among the best even if the question named their agents alone.
+    WHERE scored.without_agent >= (
+        SELECT min(better.without_agent) - 0.11
+        FROM (SELECT without_agent FROM scored ORDER BY without_agent DESC LIMIT $12) AS better
+    )
 ),
 
 named AS MATERIALIZED (
@@ -40,20 +45,12 @@ named AS MATERIALIZED (
     WHERE $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y')
 ),
 
-scored AS (
-    SELECT
-        memory_id,
-        closeness / max(closeness) OVER () AS lexical,
-        CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent,
-        CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
-        CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
-        CASE WHEN names_time AND (SELECT asks_when FROM question) THEN 0.1 ELSE 0 END AS time
-    FROM known
-),
-
 best AS MATERIALIZED (
-    SELECT *, lexical + agent + question + beginning + time AS score
-    FROM scored
+    SELECT *, without_agent + agent AS score
+    FROM (
+        SELECT *, CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent
+        FROM known
+    ) AS flagged
     ORDER BY score DESC, memory_id
     LIMIT $12
 ),

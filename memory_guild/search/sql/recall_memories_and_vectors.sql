@@ -7,30 +7,18 @@ WITH question AS MATERIALIZED (
         tsvector_to_array(lexemes) AS asked,
         memory_guild_question($1::varchar, lexemes) AS words,
         memory_guild_asks_when($10) AS asks_when,
-        memory_guild_vector($14::text) AS embedding,
-        -- With conditions, or for many results, looking at every vector is better than following an index.
-        NOT $11::boolean AND $12::int <= 500 AND $16::uuid[] IS NULL
-            AND memory_guild_has_vectors_index($1, $13::varchar, $15::int) AS is_indexed
+        memory_guild_vector($14::text) AS embedding
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
-worded AS MATERIALIZED (
-    SELECT
-        memory_id, is_question, names_time, starts,
-        memory_guild_closeness(words, (SELECT question.words FROM question)) AS closeness
-    FROM memory_words
-    WHERE
-        tenant_id = $1
-        AND NOT is_forgotten
-        AND (NOT $11::boolean OR EXISTS (
-            SELECT FROM include.memories.matching_memories AS matching WHERE matching.memory_id = memory_words.memory_id
-        ))
-    ORDER BY closeness DESC, memory_id
-    LIMIT greatest(200, 4 * $12::int)
-),
+worded AS MATERIALIZED (SELECT * FROM include.worded AS worded),
 
 alike AS MATERIALIZED (
-    -- Exactly: by each of the tenant's vectors.
+    SELECT nearest.memory_id, nearest.likeness
+    FROM question CROSS JOIN LATERAL memory_guild_nearest($1, $13::varchar, embedding, greatest(150, $12)) AS nearest
+    WHERE NOT $11 AND $16::uuid[] IS NULL
+    UNION ALL
+    -- Of those that match, exactly.
     SELECT memory_id, likeness
     FROM (
         SELECT
@@ -38,21 +26,17 @@ alike AS MATERIALIZED (
             memory_guild_likeness(embedding, (SELECT question.embedding FROM question)) AS likeness
         FROM memory_vectors
         WHERE
-            tenant_id = $1 AND embedding_model = $13::varchar AND is_current
+            ($11 OR $16 IS NOT NULL)
+            AND tenant_id = $1 AND embedding_model = $13 AND is_current
             AND memory_guild_dimensions(embedding) = $15::int
-            AND ($16::uuid[] IS NULL OR memory_id = ANY ($16))
+            AND ($16 IS NULL OR memory_id = ANY ($16))
             AND (NOT $11 OR EXISTS (
                 SELECT FROM include.memories.matching_memories AS matching
                 WHERE matching.memory_id = memory_vectors.memory_id
             ))
-            AND NOT (SELECT is_indexed FROM question)
         ORDER BY likeness DESC, memory_id
         LIMIT greatest(150, $12)
     ) AS exactly
-    UNION ALL
-    SELECT nearest.memory_id, nearest.likeness
-    FROM question CROSS JOIN LATERAL memory_guild_nearest($1, $13, embedding, greatest(150, $12)) AS nearest
-    WHERE is_indexed
 ),
 
 scale AS MATERIALIZED (
@@ -77,13 +61,37 @@ candidates AS MATERIALIZED (
         AND NOT EXISTS (SELECT FROM worded WHERE worded.memory_id = alike.memory_id AND worded.closeness > 0)
 ),
 
+scored AS MATERIALIZED (
+    SELECT *, lexical + vector + question + beginning + time AS without_agent
+    FROM (
+        SELECT
+            memory_id,
+            CASE WHEN lowest IS NULL THEN 1 ELSE 0.7 END
+                * COALESCE(closeness / nullif(max(closeness) OVER (), 0), 0) AS lexical,
+            CASE
+                WHEN likeness IS NULL OR likeness < lowest THEN 0
+                WHEN lowest = highest THEN 0.3
+                ELSE 0.3 * (likeness - lowest) / (highest - lowest)
+            END AS vector,
+            CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
+            CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
+            CASE WHEN names_time AND (SELECT asks_when FROM question) THEN 0.1 ELSE 0 END AS time
+        FROM candidates CROSS JOIN scale
+    ) AS parts
+),
+
 known AS MATERIALIZED (
-    SELECT candidates.*, memory.agent_id
-    FROM candidates
+    SELECT scored.*, memory.agent_id
+    FROM scored
     -- One by one, by key: the planner would rather read all memories of the tenant.
     CROSS JOIN LATERAL (
-        SELECT agent_id FROM memory_records WHERE memory_records.memory_id = candidates.memory_id OFFSET 0
+        SELECT agent_id FROM memory_records WHERE memory_records.memory_id = scored.memory_id OFFSET 0
     ) AS memory
+    -- Not the many that would not be among the best even if the question named their agents alone.
+    WHERE scored.without_agent >= (
+        SELECT min(better.without_agent) - 0.11
+        FROM (SELECT without_agent FROM scored ORDER BY without_agent DESC LIMIT $12) AS better
+    )
 ),
 
 named AS MATERIALIZED (
@@ -92,26 +100,12 @@ named AS MATERIALIZED (
     WHERE $10 ~* ('\y' || regexp_replace(agent_id, '([^\w\s])', '\\\1', 'g') || '\y')
 ),
 
-scored AS (
-    SELECT
-        memory_id,
-        CASE WHEN lowest IS NULL THEN 1 ELSE 0.7 END
-            * COALESCE(closeness / nullif(max(closeness) OVER (), 0), 0) AS lexical,
-        CASE
-            WHEN likeness IS NULL OR likeness < lowest THEN 0
-            WHEN lowest = highest THEN 0.3
-            ELSE 0.3 * (likeness - lowest) / (highest - lowest)
-        END AS vector,
-        CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent,
-        CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
-        CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
-        CASE WHEN names_time AND (SELECT asks_when FROM question) THEN 0.1 ELSE 0 END AS time
-    FROM known CROSS JOIN scale
-),
-
 best AS MATERIALIZED (
-    SELECT *, lexical + vector + agent + question + beginning + time AS score
-    FROM scored
+    SELECT *, without_agent + agent AS score
+    FROM (
+        SELECT *, CASE WHEN agent_id IN (SELECT named.agent_id FROM named) THEN 0.1 ELSE 0 END AS agent
+        FROM known
+    ) AS flagged
     ORDER BY score DESC, memory_id
     LIMIT $12
 ),
