@@ -12,11 +12,14 @@ import asyncpg
 from memory_guild.database.scope import current_scope
 from memory_guild.database.sqlstate import Explanations, translated_errors
 
+Replacing = tuple[tuple[str, str], ...]
+"""Statements that are not included, and those that are instead; such a one may include the one that it replaces."""
+
 _INCLUDE = "FROM include."
 
 
 @cache
-def statement(name: str, replaced: str | None = None, replacement: str | None = None) -> str:
+def statement(name: str, replacing: Replacing = ()) -> str:
     """The text of a statement; that of ``graph/traverse_memories`` is in ``graph/sql/traverse_memories.sql``.
 
     A statement names the columns of its rows: ``SELECT *`` of a table would return another type once a later version
@@ -27,8 +30,7 @@ def statement(name: str, replaced: str | None = None, replacement: str | None = 
 
     Args:
         name: Its package and its file.
-        replaced: A statement that is not to be included.
-        replacement: What is included in its place; it may include it.
+        replacing: What is included in the place of other statements.
     """
     package, _, file = name.partition("/")
     text = files("memory_guild").joinpath(package, "sql", f"{file}.sql").read_text(encoding="utf-8")
@@ -37,8 +39,9 @@ def statement(name: str, replaced: str | None = None, replacement: str | None = 
         included, _, after = include.partition(" ")
         home, _, included_file = included.rpartition(".")
         wanted = f"{home or package}/{included_file}"
-        is_replaced = replacement is not None and wanted == replaced
-        chosen = statement(replacement) if is_replaced else statement(wanted, replaced, replacement)
+        replacement = dict(replacing).get(wanted)
+        others = tuple(pair for pair in replacing if pair[0] != wanted)
+        chosen = statement(wanted, replacing) if replacement is None else statement(replacement, others)
         subquery = chosen.rstrip().removesuffix(";")
         before += f"FROM (\n{subquery}\n) {after}"
     return before
@@ -65,7 +68,7 @@ class Statement:
             that finds its rows by key has one plan for all tenants, and planning it anew would cost as much as running.
         along_an_index: True where there is an index that has the whole order of the list.
         explanations: Errors that say more than the usual ones, by SQLSTATE.
-        replacing: A statement that it would include, and the one that it includes instead, see :func:`statement`.
+        replacing: What it includes in the place of other statements, see :func:`statement`.
     """
 
     def __init__(
@@ -75,18 +78,18 @@ class Statement:
         planned_for_values: bool = False,
         along_an_index: bool = False,
         explanations: Explanations | None = None,
-        replacing: tuple[str, str] | None = None,
+        replacing: Replacing = (),
     ) -> None:
         self._name = name
         self._planned_for_values = planned_for_values
         self._along_an_index = along_an_index
         self._explanations = explanations
-        self._replacing = replacing or (None, None)
+        self._replacing = replacing
 
     @property
     def text(self) -> str:
         """The SQL."""
-        return statement(self._name, *self._replacing)
+        return statement(self._name, self._replacing)
 
     async def fetch(self, *arguments: Any) -> list[asyncpg.Record]:
         """Run it in the current scope; the rows.

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
 from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED, Explanations
-from memory_guild.database.statements import Statement
+from memory_guild.database.statements import Replacing, Statement
 from memory_guild.errors import InvalidInputError
 from memory_guild.memories.arguments import check_flag, column_values
 from memory_guild.models import MemoryRecord
@@ -104,15 +104,16 @@ class MatchingStatement:
     Args:
         name: Its package and its file, see :func:`memory_guild.database.statements.statement`.
         explanations: Errors that say more than the usual ones, by SQLSTATE.
+        replacing: What it includes in the place of other statements.
     """
 
-    def __init__(self, name: str, *, explanations: Explanations | None = None) -> None:
-        self._without_text = Statement(name, planned_for_values=True, explanations=explanations)
+    def __init__(self, name: str, *, explanations: Explanations | None = None, replacing: Replacing = ()) -> None:
+        self._without_text = Statement(name, planned_for_values=True, explanations=explanations, replacing=replacing)
         self._with_text = Statement(
             name,
             planned_for_values=True,
             explanations=SEARCH_NOT_INSTALLED,
-            replacing=("memories/matching_memories", "memories/worded_memories"),
+            replacing=(*replacing, ("memories/matching_memories", "memories/worded_memories")),
         )
 
     def for_conditions(self, conditions: ConditionArguments) -> Statement:

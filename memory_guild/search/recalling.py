@@ -10,6 +10,7 @@ import asyncpg
 
 from memory_guild.database.scope import is_in_scope
 from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
+from memory_guild.database.statements import Statement
 from memory_guild.errors import InvalidInputError, TenantMismatchError
 from memory_guild.memories.arguments import MAX_LIMIT, check_whole_number, current_tenant
 from memory_guild.memories.conditions import (
@@ -37,8 +38,15 @@ from memory_guild.tenancy import tenant_scope
 from memory_guild.types import PolicyAction
 from memory_guild.values.checks import check_name, check_words
 
-_BY_WORDS = MatchingStatement("search/recall_memories", explanations=SEARCH_NOT_INSTALLED)
-_BY_VECTORS_TOO = MatchingStatement("search/recall_memories_and_vectors", explanations=SEARCH_NOT_INSTALLED)
+_MATCHING = (("search/closest", "search/closest_matching"), ("search/nearest", "search/nearest_matching"))
+
+# Without conditions one plan suits all tenants, and making it anew would take longer than most of the statement.
+_BY_WORDS = Statement("search/recall_memories", explanations=SEARCH_NOT_INSTALLED)
+_BY_WORDS_OF_SOME = MatchingStatement("search/recall_memories", explanations=SEARCH_NOT_INSTALLED, replacing=_MATCHING)
+_BY_VECTORS_TOO = Statement("search/recall_memories_and_vectors", explanations=SEARCH_NOT_INSTALLED)
+_BY_VECTORS_OF_SOME = MatchingStatement(
+    "search/recall_memories_and_vectors", explanations=SEARCH_NOT_INSTALLED, replacing=_MATCHING
+)
 
 
 class Recalled(
@@ -185,9 +193,11 @@ async def _rows(
 ) -> list[asyncpg.Record]:
     asked = (*arguments, query, is_narrowed, limit)
     if question is None:
-        return await _BY_WORDS.for_conditions(arguments).fetch(*asked)
-    arguments_of_vectors = (question.model, *question.vector, hits)
-    rows = await _BY_VECTORS_TOO.for_conditions(arguments).fetch(*asked, *arguments_of_vectors)
+        by_words = _BY_WORDS_OF_SOME.for_conditions(arguments) if is_narrowed else _BY_WORDS
+        return await by_words.fetch(*asked)
+    is_of_some = is_narrowed or hits is not None
+    by_vectors = _BY_VECTORS_OF_SOME.for_conditions(arguments) if is_of_some else _BY_VECTORS_TOO
+    rows = await by_vectors.fetch(*asked, question.model, *question.vector, hits)
     if not any(row["vector"] for row in rows):
         await refuse_other_dimensions(arguments.tenant_id, question)
     return rows

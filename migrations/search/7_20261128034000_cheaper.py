@@ -293,13 +293,13 @@ BEGIN
             END IF;
         END $body$;
 
-        -- The memories of a tenant whose words answer a question best, planned once for all tenants. By the index alone:
-        -- the other tenants' rows of the partition are many, and each is wide.
+        -- The memories of a tenant whose words answer a question best, planned once for all tenants. Along the key, because
+        -- the other tenants' rows of the partition may be many, and page by page, because the tenant's own are.
         CREATE FUNCTION %1$I.memory_guild_closest(tenant VARCHAR, question %2$I.SPARSEVEC, wanted INT)
         RETURNS TABLE (memory_id UUID, is_question BOOLEAN, names_time BOOLEAN, starts BOOLEAN, closeness FLOAT)
         LANGUAGE plpgsql STABLE ROWS 200 SET search_path = %1$I, %2$I, pg_catalog, pg_temp
-        SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 SET jit = off
-        AS $body$
+        SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_indexscan = off
+        SET max_parallel_workers_per_gather = 0 SET jit = off AS $body$
         BEGIN
             RETURN QUERY
             SELECT own.memory_id, own.is_question, own.names_time, own.starts, memory_guild_closeness(own.words, question) AS close
@@ -308,12 +308,58 @@ BEGIN
             ORDER BY close DESC, own.memory_id LIMIT wanted;
         END $body$;
 
-        -- As before, and without an index, or where it does not pay, exactly at once, planned once for all tenants.
-        CREATE OR REPLACE FUNCTION %1$I.memory_guild_nearest(tenant VARCHAR, model VARCHAR, question %2$I.HALFVEC, wanted INT)
+        -- Likewise how well the words of given memories answer.
+        CREATE FUNCTION %1$I.memory_guild_closeness_of(tenant VARCHAR, question %2$I.SPARSEVEC, memories UUID[])
+        RETURNS TABLE (memory_id UUID, is_question BOOLEAN, names_time BOOLEAN, starts BOOLEAN, closeness FLOAT)
+        LANGUAGE plpgsql STABLE ROWS 100 SET search_path = %1$I, %2$I, pg_catalog, pg_temp
+        SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $body$
+        BEGIN
+            RETURN QUERY
+            SELECT own.memory_id, own.is_question, own.names_time, own.starts, memory_guild_closeness(own.words, question)
+            FROM memory_words AS own
+            WHERE own.tenant_id = tenant AND own.memory_id = ANY (memories) AND NOT own.is_forgotten;
+        END $body$;
+
+        -- Which of the words that are asked for the given memories say themselves, which their neighbors say, and which
+        -- neighbors.
+        CREATE FUNCTION %1$I.memory_guild_word_reasons(tenant VARCHAR, asked TEXT[], memories UUID[])
+        RETURNS TABLE (receiver UUID, own TEXT[], others TEXT[], neighbors UUID[])
+        LANGUAGE plpgsql STABLE ROWS 10 SET search_path = %1$I, pg_catalog, pg_temp
+        SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $body$
+        BEGIN
+            RETURN QUERY
+            SELECT near.receiver,
+                array_agg(said.lexeme ORDER BY said.lexeme) FILTER (WHERE near.lender = near.receiver),
+                array_agg(said.lexeme ORDER BY near.lender, said.lexeme) FILTER (WHERE near.lender <> near.receiver),
+                array_agg(near.lender ORDER BY near.lender, said.lexeme) FILTER (WHERE near.lender <> near.receiver)
+            FROM (SELECT DISTINCT lent.receiver, lent.lender FROM memory_guild_word_lenders(memories) AS lent) AS near
+            CROSS JOIN LATERAL (
+                SELECT lexemes FROM memory_words AS lending
+                WHERE lending.tenant_id = tenant AND lending.memory_id = near.lender OFFSET 0
+            ) AS lending
+            CROSS JOIN LATERAL unnest(tsvector_to_array(lending.lexemes)) AS said (lexeme)
+            WHERE said.lexeme = ANY (asked)
+            GROUP BY near.receiver;
+        END $body$;
+
+        -- Likewise the memories whose vectors by a model are most like a question's.
+        CREATE FUNCTION %1$I.memory_guild_nearest_exactly(tenant VARCHAR, model VARCHAR, question %2$I.HALFVEC, wanted INT)
         RETURNS TABLE (memory_id UUID, likeness FLOAT)
         LANGUAGE plpgsql STABLE ROWS 100 SET search_path = %1$I, %2$I, pg_catalog, pg_temp
-        SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 SET jit = off
-        AS $body$
+        SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_indexscan = off
+        SET max_parallel_workers_per_gather = 0 SET jit = off AS $body$
+        BEGIN
+            RETURN QUERY
+            SELECT vector.memory_id, memory_guild_likeness(vector.embedding, question) AS alike FROM memory_vectors AS vector
+            WHERE vector.tenant_id = tenant AND vector.embedding_model = model AND vector.is_current
+                AND memory_guild_dimensions(vector.embedding) = vector_dims(question)
+            ORDER BY alike DESC, vector.memory_id LIMIT wanted;
+        END $body$;
+
+        -- As before, and exactly where there is no index, or where it does not pay.
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_nearest(tenant VARCHAR, model VARCHAR, question %2$I.HALFVEC, wanted INT)
+        RETURNS TABLE (memory_id UUID, likeness FLOAT)
+        LANGUAGE plpgsql STABLE ROWS 100 SET search_path = %1$I, %2$I, pg_catalog, pg_temp AS $body$
         DECLARE
             before JSONB;
             found UUID[];
@@ -341,11 +387,7 @@ BEGIN
                 END IF;
                 -- There are no more, or the scan gave up among entries of rows that are gone: look at each row.
             END IF;
-            RETURN QUERY
-            SELECT vector.memory_id, memory_guild_likeness(vector.embedding, question) AS alike FROM memory_vectors AS vector
-            WHERE vector.tenant_id = tenant AND vector.embedding_model = model AND vector.is_current
-                AND memory_guild_dimensions(vector.embedding) = vector_dims(question)
-            ORDER BY alike DESC, vector.memory_id LIMIT wanted;
+            RETURN QUERY SELECT * FROM memory_guild_nearest_exactly(tenant, model, question, wanted);
         END $body$;
     $functions$, home, vector_home);
 END $migration$;
@@ -355,6 +397,9 @@ DROP FUNCTION memory_guild_word_receivers(UUID[], UUID[], UUID[]);
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
     return """
+DROP FUNCTION memory_guild_nearest_exactly;
+DROP FUNCTION memory_guild_word_reasons;
+DROP FUNCTION memory_guild_closeness_of;
 DROP FUNCTION memory_guild_closest;
 DROP FUNCTION memory_guild_word_lenders(UUID[]);
 DO $migration$

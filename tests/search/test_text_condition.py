@@ -159,7 +159,7 @@ async def test_a_tenants_words_are_found_by_key_among_those_of_a_giant(search: s
                 {"content_text": f"a door of {tenant} {n}", "source_type": "document"} for n in range(number)
             )
     await past_scopes.execute("ANALYZE memory_records; ANALYZE memory_words")
-    replacing = ("memories/matching_memories", "memories/worded_memories")
+    replacing = (("memories/matching_memories", "memories/worded_memories"),)
     async with guild.tenant_scope(tiny) as scope:
         explain = f"EXPLAIN (COSTS OFF) {Statement('memories/count_memories', replacing=replacing).text}"
         arguments = condition_arguments(tiny, {"text": "door"})

@@ -136,6 +136,11 @@ _FUNCTIONS = (
     "SELECT memory_guild_queue_vectors(ARRAY['{tenant_id}'], ARRAY['small'], ARRAY['{memory_id}'::uuid])",
     "SELECT memory_guild_register_index('another')",
     "SELECT * FROM memory_guild_nearest('{tenant_id}', '{embedding_model}', memory_guild_vector('[0.6,0.8]'), 5)",
+    "SELECT * FROM memory_guild_nearest_exactly('{tenant_id}', 'small', memory_guild_vector('[0.6,0.8]'), 5)",
+    "SELECT * FROM memory_guild_closest('{tenant_id}', memory_guild_question('{tenant_id}', 'door'::tsvector), 5)",
+    "SELECT * FROM memory_guild_closeness_of("
+    "'{tenant_id}', memory_guild_question('{tenant_id}', 'door'::tsvector), ARRAY['{memory_id}'::uuid])",
+    "SELECT * FROM memory_guild_word_reasons('{tenant_id}', ARRAY['door'], ARRAY['{memory_id}'::uuid])",
 )
 
 

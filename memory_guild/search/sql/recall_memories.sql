@@ -9,7 +9,7 @@ WITH question AS MATERIALIZED (
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
-worded AS MATERIALIZED (SELECT * FROM include.worded AS worded),
+worded AS MATERIALIZED (SELECT * FROM include.closest AS closest),
 
 scored AS MATERIALIZED (
     SELECT *, lexical + question + beginning + time AS without_agent

@@ -11,33 +11,9 @@ WITH question AS MATERIALIZED (
     FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
 ),
 
-worded AS MATERIALIZED (SELECT * FROM include.worded AS worded),
+worded AS MATERIALIZED (SELECT * FROM include.closest AS closest),
 
-alike AS MATERIALIZED (
-    SELECT nearest.memory_id, nearest.likeness
-    FROM question CROSS JOIN LATERAL memory_guild_nearest($1, $13::varchar, embedding, greatest(150, $12)) AS nearest
-    WHERE NOT $11 AND $16::uuid[] IS NULL
-    UNION ALL
-    -- Of those that match, exactly.
-    SELECT memory_id, likeness
-    FROM (
-        SELECT
-            memory_id,
-            memory_guild_likeness(embedding, (SELECT question.embedding FROM question)) AS likeness
-        FROM memory_vectors
-        WHERE
-            ($11 OR $16 IS NOT NULL)
-            AND tenant_id = $1 AND embedding_model = $13 AND is_current
-            AND memory_guild_dimensions(embedding) = $15::int
-            AND ($16 IS NULL OR memory_id = ANY ($16))
-            AND (NOT $11 OR EXISTS (
-                SELECT FROM include.memories.matching_memories AS matching
-                WHERE matching.memory_id = memory_vectors.memory_id
-            ))
-        ORDER BY likeness DESC, memory_id
-        LIMIT greatest(150, $12)
-    ) AS exactly
-),
+alike AS MATERIALIZED (SELECT * FROM include.nearest AS nearest),
 
 scale AS MATERIALIZED (
     SELECT min(likeness) AS lowest, max(likeness) AS highest
@@ -51,14 +27,14 @@ candidates AS MATERIALIZED (
     UNION ALL
     -- What is found by its vector alone.
     SELECT
-        memory_id, is_question, names_time, starts,
-        memory_guild_closeness(words, (SELECT question.words FROM question)),
-        likeness
-    FROM alike INNER JOIN memory_words USING (memory_id)
-    WHERE
-        tenant_id = $1
-        AND NOT is_forgotten
-        AND NOT EXISTS (SELECT FROM worded WHERE worded.memory_id = alike.memory_id AND worded.closeness > 0)
+        own.memory_id, own.is_question, own.names_time, own.starts, own.closeness, vectors.likeness
+    FROM question
+    CROSS JOIN LATERAL memory_guild_closeness_of($1, question.words, ARRAY(
+        SELECT memory_id FROM alike
+        EXCEPT
+        SELECT memory_id FROM worded WHERE closeness > 0
+    )) AS own
+    INNER JOIN alike AS vectors USING (memory_id)
 ),
 
 scored AS MATERIALIZED (
