@@ -1,4 +1,4 @@
-"""The policy kit: `memory-guild policy check` and `policy test`, and the worked policies in examples/ with their cases."""
+"""The policy kit: `memory-guild policy check` and `policy test`, and the worked policies in examples/."""
 
 from __future__ import annotations
 

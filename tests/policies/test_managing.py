@@ -1,0 +1,235 @@
+"""Writing policies, and how soon agents decide by them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+import memory_guild as guild
+from memory_guild.database.engine import client
+from memory_guild.errors import (
+    AccessDeniedError,
+    InvalidInputError,
+    PermissionDeniedError,
+    PolicyEngineError,
+    PolicyError,
+    ScopeError,
+    SettingsError,
+    TenantNotSetError,
+)
+from memory_guild.policies.deciding import decider_of
+
+ALLOW = "package memory.access\nallow := true\n"
+DENY = "package memory.access\ndeny := true\n"
+INPUT = {
+    "agent_id": "me",
+    "tenant_id": "acme",
+    "action": "read",
+    "memory": {"agent_id": "me", "source_type": "document"},
+}
+
+
+@pytest.fixture
+async def connected(verbs_database_url: str, superuser: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[None]:
+    """The package, connected to a database without a policy; they are not enforced."""
+    await superuser.execute("DELETE FROM memory_access_policies")
+    async with guild.connect(verbs_database_url, check_schema=False):
+        yield
+    await superuser.execute("DELETE FROM memory_access_policies")
+
+
+@pytest.mark.usefixtures("connected")
+async def test_put_list_and_remove() -> None:
+    async with guild.admin_scope("test"):
+        first = await guild.policies.put("b", ALLOW)
+        await guild.policies.put("a", DENY, is_active=False)
+        again = await guild.policies.put("b", ALLOW + "# newer\n")
+        assert again.policy_id == first.policy_id
+        assert again.policy_rules == {"rego": ALLOW + "# newer\n", "version": "v1"}
+        assert [(policy.policy_name, policy.is_active) for policy in await guild.policies.list_all()] == [
+            ("a", False),
+            ("b", True),
+        ]
+        assert await guild.policies.remove("a") is True
+        assert await guild.policies.remove("a") is False
+    async with guild.tenant_scope("acme"):
+        assert [policy.policy_name for policy in await guild.policies.list_all()] == ["b"]
+
+
+@pytest.mark.usefixtures("connected")
+async def test_a_policy_that_is_put_again_has_another_version() -> None:
+    versions = []
+    for rego in (ALLOW, DENY):
+        async with guild.admin_scope("test"):
+            await guild.policies.put("a", rego)
+        async with guild.admin_scope("test"):
+            versions.append((await guild.policies.list_all())[0].updated_at)
+    assert None not in versions
+    assert versions[0] != versions[1]
+
+
+@pytest.mark.usefixtures("connected")
+async def test_what_put_refuses_is_not_written() -> None:
+    async with guild.admin_scope("test"):
+        await guild.policies.put("a", ALLOW)
+        with pytest.raises(PolicyError) as caught:
+            await guild.policies.put("a", "package memory.access\nallow if {\n  x :=\n}")
+        with pytest.raises(InvalidInputError, match="name"):
+            await guild.policies.put("", ALLOW)
+        with pytest.raises(InvalidInputError, match="is_active: must be True or False, not str"):
+            await guild.policies.put("b", ALLOW, is_active="no")  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match="rego"):
+            await guild.policies.put("b", 3)  # type: ignore[arg-type]
+        (policy,) = await guild.policies.list_all()
+    assert (caught.value.line, caught.value.column) == (3, 5)
+    assert policy.policy_rules["rego"] == ALLOW
+
+
+@pytest.mark.usefixtures("connected")
+async def test_only_an_admin_scope_changes_policies() -> None:
+    async with guild.tenant_scope("acme"):
+        with pytest.raises(ScopeError, match="policies are of all tenants"):
+            await guild.policies.put("a", ALLOW)
+        with pytest.raises(ScopeError, match="policies are of all tenants"):
+            await guild.policies.remove("a")
+    with pytest.raises(TenantNotSetError):
+        await guild.policies.put("a", ALLOW)
+    with pytest.raises(PermissionDeniedError):
+        async with guild.tenant_scope("acme"):
+            await guild.MemoryAccessPolicy.create(policy_name="a", policy_rules={"rego": ALLOW, "version": "v1"})
+
+
+@pytest.mark.usefixtures("connected")
+async def test_decide_asks_though_nothing_is_enforced() -> None:
+    async with guild.tenant_scope("acme"):
+        assert await guild.policies.decide(INPUT) == (False, "no policy is active", None, True)
+        with pytest.raises(InvalidInputError, match="action"):
+            await guild.policies.decide(INPUT | {"action": "fly"})
+    schema = guild.policies.PolicyInput.model_json_schema()
+    assert set(schema["properties"]) == {"agent_id", "tenant_id", "action", "memory", "source"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        ('{"rego": 3}', "its policy_rules have another shape"),
+        ('{"rego": "package memory.access\\nallow := true", "version": "v9"}', "its policy_rules have another shape"),
+        ('{"allow": "all"}', "its policy_rules have another shape"),
+        ('{"rego": "package memory.access\\nallow { true }", "version": "v1"}', "it is a body without `if`"),
+        ('{"rego": "package memory.access\\nallow if {", "version": "v1"}', "it does not compile"),
+    ],
+)
+async def test_what_sql_has_written_denies_everything_where_it_is_no_policy(
+    verbs_database_url: str, superuser: asyncpg.Connection[asyncpg.Record], connected: None, rules: str, reason: str
+) -> None:
+    async with guild.admin_scope("test"):
+        await guild.policies.put("good", ALLOW)
+    await superuser.execute("INSERT INTO memory_access_policies (policy_name, policy_rules) VALUES ('bad', $1)", rules)
+    async with guild.tenant_scope("acme"):
+        decision = await guild.policies.decide(INPUT)
+    assert not decision.allowed
+    assert decision.reason.startswith(f"the policy bad failed: {reason}")
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.0])
+async def test_no_request_is_decided_by_a_policy_older_than_the_setting_says(
+    verbs_database_url: str,
+    superuser: asyncpg.Connection[asyncpg.Record],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+) -> None:
+    """Agents work while policies change: each request knows all that was committed so long before it began."""
+    monkeypatch.setenv("MEMORY_GUILD_POLICIES", "rego")
+    monkeypatch.setenv("MEMORY_GUILD_POLICIES_MAX_AGE_SECONDS", str(seconds))
+    await superuser.execute("DELETE FROM memory_access_policies")
+    changed_at = [(time.monotonic(), 0)]  # when version n was committed; even versions deny
+    late: list[str] = []
+    stop = False
+
+    def rego(version: int) -> str:
+        return f"package memory.access\n# {version}\nallow := {'true' if version % 2 else 'false'}\n"
+
+    async def work() -> int:
+        requests = 0
+        while not stop:
+            began = time.monotonic()
+            async with guild.tenant_scope("acme", "me"):
+                try:
+                    await guild.remember(f"text {requests}", source_type="document")
+                    allowed = True
+                except AccessDeniedError:
+                    allowed = False
+            known = [version for at, version in changed_at if at <= began - seconds]
+            newer = {version for at, version in changed_at if version >= (known[-1] if known else 0)}
+            if allowed not in {version % 2 == 1 for version in newer}:
+                late.append(f"{allowed} at {began}, {changed_at}")
+            requests += 1
+        return requests
+
+    async with guild.connect(verbs_database_url, check_schema=False):
+        async with guild.admin_scope("test"):
+            await guild.policies.put("changing", rego(0))
+        working = [asyncio.create_task(work()) for _ in range(3)]
+        for version in range(1, 9):
+            await asyncio.sleep(2 * seconds + 0.1)
+            async with guild.admin_scope("test"):
+                await guild.policies.put("changing", rego(version))
+            changed_at.append((time.monotonic(), version))
+        stop = True
+        assert sum(await asyncio.gather(*working)) > 20
+    await superuser.execute("DELETE FROM memory_access_policies")
+    assert not late
+
+
+async def test_the_worker_ends_with_the_pool(verbs_database_url: str) -> None:
+    async with guild.connect(verbs_database_url, check_schema=False):
+        async with guild.tenant_scope("acme"):
+            await guild.policies.decide(INPUT)
+        async with guild.admin_scope("test"):
+            await guild.policies.put("a", ALLOW)
+            engine = decider_of(client().pool).engine
+            process = engine._process  # type: ignore[attr-defined]
+            await guild.policies.remove("a")
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"MEMORY_GUILD_POLICIES": "on"}, "MEMORY_GUILD_POLICIES: must be off, rego or opa"),
+        ({"MEMORY_GUILD_POLICIES": "opa"}, "MEMORY_GUILD_OPA_URL: is required where MEMORY_GUILD_POLICIES is opa"),
+        (
+            {"MEMORY_GUILD_POLICIES": "opa", "MEMORY_GUILD_OPA_URL": "localhost:8181"},
+            "MEMORY_GUILD_OPA_URL: must begin with http:// or https://",
+        ),
+    ],
+)
+async def test_settings_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], message: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        async with guild.connect():
+            pass
+    assert str(caught.value).startswith(message)
+
+
+async def test_policies_on_an_opa_server_are_not_put_here(
+    verbs_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("httpx")
+    monkeypatch.setenv("MEMORY_GUILD_POLICIES", "opa")
+    monkeypatch.setenv("MEMORY_GUILD_OPA_URL", "http://localhost:1")
+    async with guild.connect(verbs_database_url, check_schema=False):
+        async with guild.admin_scope("test"):
+            with pytest.raises(PolicyEngineError, match="the policies are on the OPA server"):
+                await guild.policies.put("a", ALLOW)
+        async with guild.tenant_scope("acme", "me"):
+            with pytest.raises(AccessDeniedError, match="the OPA server could not be asked"):
+                await guild.remember("text", source_type="document")
