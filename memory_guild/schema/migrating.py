@@ -58,7 +58,8 @@ async def upgrade(
         schema: The schema that holds the tables, created if it is missing; by default ``MEMORY_GUILD_SCHEMA``.
         search: Whether to install the search that ``recall`` needs, too: tables of its own, and triggers on the five.
             Memories that are there already are indexed, in small transactions, while agents work; if that is
-            interrupted, run it again. Where the search is installed, its migrations are always applied.
+            interrupted, run it again. Where the search is installed, its migrations are always applied, and what they
+            ask to be indexed anew is indexed.
         text_search: How the search reads words: a configuration of PostgreSQL's text search, such as ``german``; by
             default ``MEMORY_GUILD_TEXT_SEARCH``, and without it the one that the database has, ``english`` at first.
             A change indexes all memories anew, as above; until then a memory is found by its old words.
@@ -85,7 +86,7 @@ async def upgrade(
         async with _turn(lock):
             has_search = search or bool(await applied_migrations(SEARCH))
             apps = [TABLES, SEARCH] if has_search else [TABLES]
-            pending = [name for app in apps for name in await _pending(app)]
+            pending = {app: await _pending(app) for app in apps}
             if search and not await lock.fetchval(statement("schema/has_vectors")):
                 raise SchemaError(
                     "the search needs pgvector 0.7 or newer, and this server has none; install it, for example with"
@@ -103,13 +104,13 @@ async def upgrade(
             for grant in await restore_rights(lock, client().schema):
                 if granted is not None:
                     granted(grant)
-        if search or chosen is not None:
+        if search or chosen is not None or pending.get(SEARCH):
             # In a turn of its own: the roles may be new, and others see them once they are committed.
             async with _turn(lock):
                 if chosen is not None:
                     await repeated(partial(_choose_text_search, chosen), _ATTEMPTS)
                 await _index_words(progress or (lambda _: None))
-        return pending
+        return [name for names in pending.values() for name in names]
 
 
 @asynccontextmanager
@@ -169,7 +170,7 @@ async def _choose_text_search(qualified: str) -> None:
 
 
 async def _index_words(progress: Callable[[int], None]) -> None:
-    """Index the memories that were stored before the search was installed, or while it read words in another language.
+    """Index the memories that were stored before the search was installed, or while it made their words differently.
 
     A few hundred in each transaction.
     """

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 
 import asyncpg
 import pytest
 import stamina
 
 import memory_guild as guild
+from memory_guild.database import migrations
 from memory_guild.database.migrations import known_migrations
 from memory_guild.errors import SchemaError, TablesExistError, is_retryable
+from memory_guild.schema import migrating
 from tests.databases import run_statement
 from tests.search.words import Connection, assert_vectors_are_true
 from tests.tenancy.logins import AGENT, login
@@ -54,6 +58,25 @@ async def test_memories_that_are_there_already_are_indexed(filled: str) -> None:
     assert done == sorted(done)
     assert done[-1] == 1200
     assert await guild.upgrade(filled, search=True) == []
+    await assert_all_vectors_are_true(filled)
+    assert (await guild.schema.validate(filled)).differences == ()
+
+
+async def test_words_that_an_earlier_version_weighed_are_made_anew(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *earlier, newest = known_migrations("search")
+    shutil.copytree(migrations.migrations_folder(), tmp_path / "migrations")
+    (tmp_path / "migrations" / "search" / newest).unlink()
+    with monkeypatch.context() as patched:
+        for module in (migrations, migrating):
+            patched.setattr(module, "migrations_folder", lambda: tmp_path / "migrations")
+        assert await guild.upgrade(filled, search=True) == earlier
+    with pytest.raises(AssertionError):
+        await assert_all_vectors_are_true(filled)
+
+    assert await guild.upgrade(filled) == [newest]
+
     await assert_all_vectors_are_true(filled)
     assert (await guild.schema.validate(filled)).differences == ()
 

@@ -58,7 +58,7 @@ async def test_german_memories_are_recalled_in_german(chosen_url: str, past_scop
             assert by_text[HOUSE].own_words == ("haus",)
             assert "time" not in by_text[HOUSE].flags
             assert by_text[PARTY].flags["time"] == 0.1
-            assert by_text[QUESTION].flags == {"question": -0.1, "beginning": 0.1}
+            assert by_text[QUESTION].flags == {"question": -0.15, "beginning": 0.1}
             assert "time" not in {flag for result in houses for flag in result.flags}
             assert texts_of(await guild.find(text="häusern -wann")) == [HOUSE]
             assert texts_of(await guild.find(text="baum vogel")) == [TEXTS[3]]

@@ -46,7 +46,7 @@ async def test_an_answer_is_found_by_the_words_of_the_question_before_it(
     assert by_id[answer.memory_id].neighbor_words == {question.memory_id: ("potteri", "workshop")}
     assert by_id[answer.memory_id].flags == {"agent": 0.1, "time": 0.1}
     assert by_id[question.memory_id].own_words == ("potteri", "workshop")
-    assert by_id[question.memory_id].flags == {"question": -0.1, "beginning": 0.1}
+    assert by_id[question.memory_id].flags == {"question": -0.15, "beginning": 0.1}
     assert by_id[document.memory_id].neighbor_words == {}
     assert [result.score for result in results] == sorted((result.score for result in results), reverse=True)
     assert all(result.score == pytest.approx(result.lexical + sum(result.flags.values())) for result in results)
@@ -161,6 +161,25 @@ async def test_results_can_be_used_as_their_memories(conversation: list[guild.Me
         assert vars(result.memory) == vars(await guild.get(result))
         assert conversation[2] in results
         assert "Opening hours" not in repr(results)
+
+
+@pytest.mark.parametrize(
+    ("query", "lexical"),
+    [
+        ("what does Melanie say of pottery?", {"Melanie came.": 1, "Pottery came.": 1 / 1.5}),
+        ("what does melanie say of Pottery?", {"Melanie came.": 1 / 1.5, "Pottery came.": 1}),
+        ("what does melanie say of pottery?", {"Melanie came.": 1, "Pottery came.": 1}),
+        ("Melanie on pottery?", {"Melanie came.": 1, "Pottery came.": 1}),  # a question begins with a capital anyway
+        ("MELANIE ON POTTERY?", {"Melanie came.": 1 / 1.5, "Pottery came.": 1}),
+    ],
+)
+async def test_a_word_with_a_capital_letter_counts_half_more(
+    search: str, query: str, lexical: dict[str, float]
+) -> None:
+    async with guild.tenant_scope("acme", agent_id="scribe"):
+        await guild.remember_many({"content_text": text, "source_type": "document"} for text in lexical)
+        results = await guild.recall(query)
+    assert {result.content_text: result.lexical for result in results} == pytest.approx(lexical)
 
 
 async def test_a_prepared_statement_keeps_its_columns(search: str, past_scopes: Connection) -> None:

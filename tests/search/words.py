@@ -85,13 +85,13 @@ def _lenders(
     refers: dict[UUID, set[UUID]],
 ) -> list[tuple[UUID, float, bool]]:
     lenders = [(memory_id, 1.0, False)]
-    for edges, weights in ((follows, (0.6, 0.4, 0.2)), (followed, (0.4, 0.2))):
+    for edges, weights in ((follows, (0.6, 0.4, 0.2)), (followed, (0.5, 0.25, 0.1))):
         at = [memory_id]
         for weight in weights:
             at = [neighbor for memory in at for neighbor in edges[memory]]
             lenders += [(neighbor, weight, True) for neighbor in at]
     others = refers[memory_id]
-    return lenders + [(other, 0.5 / math.sqrt(len(others)), False) for other in others]
+    return lenders + [(other, 0.7 / math.sqrt(len(others)), False) for other in others]
 
 
 def _baked(

@@ -6,7 +6,7 @@ WITH question AS MATERIALIZED (
         tsvector_to_array(lexemes) AS asked,
         memory_guild_question($1::varchar, lexemes) AS words,
         memory_guild_asks_when($10) AS asks_when
-    FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
+    FROM memory_guild_asked($10::text) AS lexemes
 ),
 
 worded AS MATERIALIZED (SELECT * FROM include.closest AS closest),
@@ -17,7 +17,7 @@ scored AS MATERIALIZED (
         SELECT
             memory_id,
             closeness / max(closeness) OVER () AS lexical,
-            CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
+            CASE WHEN is_question THEN -0.15 ELSE 0 END AS question,
             CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
             CASE WHEN names_time AND (SELECT asks_when FROM question) THEN 0.1 ELSE 0 END AS time
         FROM worded

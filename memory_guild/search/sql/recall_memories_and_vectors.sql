@@ -8,7 +8,7 @@ WITH question AS MATERIALIZED (
         memory_guild_question($1::varchar, lexemes) AS words,
         memory_guild_asks_when($10) AS asks_when,
         memory_guild_vector($14::text) AS embedding
-    FROM to_tsvector(memory_guild_text_search(), $10::text) AS lexemes
+    FROM memory_guild_asked($10::text) AS lexemes
 ),
 
 worded AS MATERIALIZED (SELECT * FROM include.closest AS closest),
@@ -49,7 +49,7 @@ scored AS MATERIALIZED (
                 WHEN lowest = highest THEN 0.3
                 ELSE 0.3 * (likeness - lowest) / (highest - lowest)
             END AS vector,
-            CASE WHEN is_question THEN -0.1 ELSE 0 END AS question,
+            CASE WHEN is_question THEN -0.15 ELSE 0 END AS question,
             CASE WHEN starts THEN 0.1 ELSE 0 END AS beginning,
             CASE WHEN names_time AND (SELECT asks_when FROM question) THEN 0.1 ELSE 0 END AS time
         FROM candidates CROSS JOIN scale

@@ -150,15 +150,15 @@ BEGIN
                     SELECT source_memory_id FROM memory_relationships
                     WHERE target_memory_id = later.lender AND relationship_type = 'follows' ORDER BY source_memory_id LIMIT 64
                 ) AS edge
-                WHERE distance < 2
+                WHERE distance < 3
             )
             SELECT id, id, 1.0::float, false FROM unnest(ids) AS id
             UNION ALL
             SELECT receiver, lender, (ARRAY[0.6, 0.4, 0.2])[distance], true FROM earlier WHERE distance > 0
             UNION ALL
-            SELECT receiver, lender, (ARRAY[0.4, 0.2])[distance], true FROM later WHERE distance > 0
+            SELECT receiver, lender, (ARRAY[0.5, 0.25, 0.1])[distance], true FROM later WHERE distance > 0
             UNION ALL
-            SELECT id, referred.lender, 0.5 / sqrt(count(*) OVER (PARTITION BY id)), false FROM unnest(ids) AS id
+            SELECT id, referred.lender, 0.7 / sqrt(count(*) OVER (PARTITION BY id)), false FROM unnest(ids) AS id
             CROSS JOIN LATERAL (
                 SELECT target_memory_id AS lender FROM memory_relationships
                 WHERE source_memory_id = id AND relationship_type = 'references'
@@ -190,7 +190,7 @@ BEGIN
                 FROM (
                     SELECT memory_id FROM memory_words
                     -- The memories whose vectors have the words of the given ones: they see them three steps on along
-                    -- `follows`, two steps back, and along `references`. Where an edge comes or goes, they are found
+                    -- `follows`, three steps back, and along `references`. Where an edge comes or goes, they are found
                     -- from its ends.
                     WHERE tenant_id = tenant AND memory_id = ANY (ARRAY(
                         WITH RECURSIVE later AS (
@@ -206,9 +206,9 @@ BEGIN
                             WHERE steps > 0
                         ),
                         earlier AS (
-                            SELECT id, 2 AS steps FROM unnest(memories) AS id
+                            SELECT id, 3 AS steps FROM unnest(memories) AS id
                             UNION
-                            SELECT id, 1 FROM unnest(targets) AS id
+                            SELECT id, 2 FROM unnest(targets) AS id
                             UNION
                             SELECT edge.target_memory_id, steps - 1 FROM earlier
                             CROSS JOIN LATERAL (
@@ -465,9 +465,9 @@ BEGIN
                 WHERE steps > 0
             ),
             earlier AS (
-                SELECT id, 2 AS steps FROM unnest(memories) AS id
+                SELECT id, 3 AS steps FROM unnest(memories) AS id
                 UNION
-                SELECT id, 1 FROM unnest(targets) AS id
+                SELECT id, 2 FROM unnest(targets) AS id
                 UNION
                 SELECT edge.target_memory_id, steps - 1 FROM earlier
                 JOIN memory_relationships AS edge ON edge.source_memory_id = earlier.id AND edge.relationship_type = 'follows'
@@ -504,15 +504,15 @@ BEGIN
                     SELECT source_memory_id FROM memory_relationships
                     WHERE target_memory_id = later.lender AND relationship_type = 'follows' ORDER BY source_memory_id LIMIT 64
                 ) AS edge
-                WHERE distance < 2
+                WHERE distance < 3
             )
             SELECT id, id, 1.0::float, false FROM unnest(ids) AS id
             UNION ALL
             SELECT receiver, lender, (ARRAY[0.6, 0.4, 0.2])[distance], true FROM earlier WHERE distance > 0
             UNION ALL
-            SELECT receiver, lender, (ARRAY[0.4, 0.2])[distance], true FROM later WHERE distance > 0
+            SELECT receiver, lender, (ARRAY[0.5, 0.25, 0.1])[distance], true FROM later WHERE distance > 0
             UNION ALL
-            SELECT id, referred.lender, 0.5 / sqrt(count(*) OVER (PARTITION BY id)), false FROM unnest(ids) AS id
+            SELECT id, referred.lender, 0.7 / sqrt(count(*) OVER (PARTITION BY id)), false FROM unnest(ids) AS id
             CROSS JOIN LATERAL (
                 SELECT target_memory_id AS lender FROM memory_relationships
                 WHERE source_memory_id = id AND relationship_type = 'references'
