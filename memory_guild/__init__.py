@@ -4,7 +4,7 @@ Taught as ``import memory_guild as guild``. What one does with a memory or an ed
 operators do is in a namespace (``guild.schema.validate``).
 """
 
-from memory_guild import policies, schema
+from memory_guild import audit, policies, schema
 from memory_guild.database.connecting import connect
 from memory_guild.errors import MemoryGuildError
 from memory_guild.graph.edges import relate, relate_many, unrelate
@@ -13,6 +13,7 @@ from memory_guild.graph.relating_by_names import relate_by_names
 from memory_guild.graph.versions import as_of, supersede
 from memory_guild.graph.walks import path, subgraph, traverse
 from memory_guild.memories.changing import update
+from memory_guild.memories.erasing import ErasureReceipt, erase_tenant, erase_where
 from memory_guild.memories.forgetting import forget, forget_where, purge, restore
 from memory_guild.memories.reading import count, find, find_all, get, get_many
 from memory_guild.memories.relations import fetch_relations
@@ -37,6 +38,7 @@ __all__ = [
     "DataSourceType",
     "Direction",
     "Embedder",
+    "ErasureReceipt",
     "MemoryAccessPolicy",
     "MemoryEmbedding",
     "MemoryGuildError",
@@ -52,11 +54,14 @@ __all__ = [
     "__version__",
     "admin_scope",
     "as_of",
+    "audit",
     "connect",
     "contradictions",
     "count",
     "embed_pending",
     "embeddings",
+    "erase_tenant",
+    "erase_where",
     "fetch_relations",
     "find",
     "find_all",

@@ -14,6 +14,7 @@ from memory_guild.database import scope as scopes
 from memory_guild.database.conflicts import repeated
 from memory_guild.database.engine import GuildClient, client
 from memory_guild.database.opening import Opening
+from memory_guild.database.recording import log, outlive, trail_of, write
 from memory_guild.database.scope import Scope
 from memory_guild.database.sqlstate import (
     INSUFFICIENT_PRIVILEGE,
@@ -21,9 +22,11 @@ from memory_guild.database.sqlstate import (
     Explanations,
     translated_errors,
 )
+from memory_guild.database.trail import Entry, Trail
 from memory_guild.database.transaction import SavepointContext, ScopeTransaction, ScopeTransactionContext
-from memory_guild.errors import RoleMissingError, ScopeError, TenantMismatchError
-from memory_guild.values.checks import check_name
+from memory_guild.errors import RoleMissingError, ScopeAbortedError, ScopeError, TenantMismatchError
+from memory_guild.types import AuditEvent
+from memory_guild.values.checks import check_name, check_text
 
 APP_ROLE = "memory_guild_app"
 ADMIN_ROLE = "memory_guild_admin"
@@ -62,6 +65,8 @@ class _ScopeBlock:
         with translated_errors(_explanations(self._role)):
             transaction = await self._context.__aenter__()
         self._transaction = transaction
+        trail = transaction.session.trail
+        self._written_before = 0 if trail is None else len(trail.written)
         scope = Scope(self._tenant_id, self._agent_id, transaction)
         self._token: Token[Scope | None] = scopes.enter(scope)
         return scope
@@ -72,11 +77,35 @@ class _ScopeBlock:
         """Commit, or roll back after an error."""
         if self._transaction is None:
             raise ScopeError("this scope has not begun, so it cannot end; use it with `async with`")
+        context, trail = self._context, self._transaction.session.trail
         if self._transaction.closed:  # ended already, see ScopeTransaction.end_nested() and close()
+            if trail is not None and isinstance(context, ScopeTransactionContext):
+                await outlive(context, trail.rest())
             return
         with suppress(ValueError):  # an abandoned generator ends in another task, whose scope stays
             scopes.leave(self._token)
-        await self._context.__aexit__(exc_type, exc_val, exc_tb)
+        if isinstance(context, SavepointContext):
+            await self._end_nested(context, exc_type, exc_val, exc_tb)
+        elif trail is None:
+            await context.__aexit__(exc_type, exc_val, exc_tb)
+        else:
+            await _end_with_trail(context, trail, exc_type, exc_val, exc_tb)
+
+    async def _end_nested(
+        self,
+        context: SavepointContext,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        is_kept = False
+        try:
+            await context.__aexit__(exc_type, exc_val, exc_tb)
+            is_kept = exc_type is None
+        finally:
+            trail = context.transaction.session.trail
+            if trail is not None and not is_kept:
+                trail.roll_back_to(self._written_before)
 
     def _nest(self, outer: Scope) -> SavepointContext:
         if outer.tenant_id != self._tenant_id:
@@ -129,20 +158,35 @@ class maintenance_scope(_ScopeBlock):  # noqa: N801 - used like a function
 
 
 class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
-    """Maintenance across all tenants: a transaction as the role ``memory_guild_admin``, logged when it begins and ends.
+    """Maintenance across all tenants: a transaction as the role ``memory_guild_admin``.
+
+    It is logged when it begins and ends, and recorded in the audit: in its own transaction, or after its rollback in
+    another one. That costs one statement.
 
     Args:
-        reason: Why, for the log.
+        reason: Why, for the log and the audit.
+
+    Raises:
+        InvalidInputError: The reason is no text that PostgreSQL can store.
     """
 
     def __init__(self, reason: str = "not given") -> None:
         super().__init__(ADMIN_ROLE, tenant_id=None, agent_id=None)
-        self._reason = reason
+        self._reason = check_text("reason", reason)
         self._began: float | None = None
+        self._entry = Entry(AuditEvent.ADMIN_SCOPE, "committed", reason=self._reason)
 
     async def __aenter__(self) -> Scope:
         """Begin."""
         scope = await super().__aenter__()
+        try:
+            await write(scope.transaction, [self._entry])
+        except BaseException as error:
+            await super().__aexit__(type(error), error, error.__traceback__)
+            raise
+        trail = trail_of(scope.transaction)
+        trail.written.append(self._entry)
+        trail.undone.append(self._entry)
         self._began = time.monotonic()
         _log.warning("maintenance scope across all tenants begins; reason: %s", self._reason)
         return scope
@@ -162,6 +206,33 @@ class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
         finally:
             seconds = time.monotonic() - self._began
             _log.warning("maintenance scope ends after %.3f s, %s; reason: %s", seconds, outcome, self._reason)
+
+
+async def _end_with_trail(
+    context: ScopeTransactionContext,
+    trail: Trail,
+    exc_type: type[BaseException] | None,
+    exc_val: BaseException | None,
+    exc_tb: TracebackType | None,
+) -> None:
+    """End a scope that has something for the audit: nothing is committed without it, and no rollback undoes it."""
+    is_committed = False
+    try:
+        if exc_type is None:
+            try:
+                with suppress(ScopeAbortedError):  # the commit says so, too
+                    await write(context.transaction, trail.surviving)
+            except BaseException as error:
+                await context.__aexit__(type(error), error, error.__traceback__)
+                raise
+        await context.__aexit__(exc_type, exc_val, exc_tb)
+        is_committed = exc_type is None
+    finally:
+        if is_committed:
+            for entry in (*trail.written, *trail.surviving):
+                log(entry)
+        else:
+            await outlive(context, trail.rest())
 
 
 async def retried(

@@ -109,3 +109,17 @@ class Direction(StrEnum):
     OUTGOING = "outgoing"
     INCOMING = "incoming"
     BOTH = "both"
+
+
+class AuditEvent(StrEnum):
+    """What an entry of the audit is about."""
+
+    ADMIN_SCOPE = "admin_scope"
+    DENIED = "denied"
+    ERASE = "erase"
+    POLICY_PUT = "policy_put"
+    POLICY_REMOVED = "policy_removed"
+    PURGE = "purge"
+    SOURCE_CHANGED = "source_changed"
+    SOURCE_REGISTERED = "source_registered"
+    SOURCE_REMOVED = "source_removed"

@@ -109,6 +109,7 @@ def arguments_of(memory: MemoryRecord, other: MemoryRecord) -> dict[str, dict[st
         "contradictions": {"memory": memory},
         "count": {},
         "embed_pending": {"tenant_id": "odd"},
+        "erase_where": {"agent_id": "nobody"},
         "fetch_relations": {"memories": [memory]},
         "find": {},
         "find_all": {},
@@ -161,7 +162,7 @@ VERBS = [name for name in guild.__all__ if name in arguments_of(None, None)]  # 
 
 
 def test_every_verb_is_tried() -> None:
-    others = {"connect", "upgrade", "tenant_scope", "admin_scope"}
+    others = {"connect", "upgrade", "tenant_scope", "admin_scope", "erase_tenant"}
     functions = {name for name in guild.__all__ if inspect.isfunction(getattr(guild, name))}
     assert functions - others == set(VERBS)
 

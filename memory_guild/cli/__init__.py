@@ -8,12 +8,27 @@ from typing import Annotated
 import typer
 
 from memory_guild import __version__
-from memory_guild.cli import demo, doctor, embed, indexes, ingest, policy, recall, seal, server, sync, upgrade, validate
+from memory_guild.cli import (
+    audit,
+    demo,
+    doctor,
+    embed,
+    indexes,
+    ingest,
+    policy,
+    recall,
+    seal,
+    server,
+    sync,
+    upgrade,
+    validate,
+)
 from memory_guild.cli.commands import Commands
 from memory_guild.cli.console import errors, output
 from memory_guild.errors import MemoryGuildError
 
 app = Commands("memory-guild", "The data layer that AI agents trust with their memory.")
+app.command("audit")(audit.run)
 app.command("demo")(demo.run)
 app.command("doctor")(doctor.run)
 app.command("embed")(embed.run)

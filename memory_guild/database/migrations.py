@@ -24,6 +24,7 @@ _TABLES_OF = {
         "memory_relationships",
         "data_sources",
         "memory_access_policies",
+        "memory_audit",
     ],
     SEARCH: [
         "memory_words",

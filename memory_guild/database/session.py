@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
@@ -22,6 +22,9 @@ from memory_guild.errors import (
     ServerUnreachableError,
 )
 from memory_guild.moments import TIMESTAMPTZ_OID, decode, encode
+
+if TYPE_CHECKING:
+    from memory_guild.database.trail import Trail
 
 # What asyncpg sends when a connection goes back to its pool, sent together with the COMMIT instead of after it.
 # Temporary tables go too, which the pool would keep: the next tenant's scope could read them.
@@ -86,12 +89,14 @@ class Session:
         driver: The driver's connection, for the package's own statements: what they set ends with the transaction.
         is_lent: Whether anybody may have used it for other statements, so that it has to be reset at the end.
         last_used: When the last statement ended, on the monotonic clock in seconds.
+        trail: What the scope has for the audit; None, as in most scopes, where that is nothing.
     """
 
     def __init__(self, driver: PooledConnection, idle_seconds: float, *, is_behind_pooler: bool = False) -> None:
         self.last_used = time.monotonic()
         self.driver = driver
         self.is_lent = False
+        self.trail: Trail | None = None
         self._idle_seconds = idle_seconds
         self._drop_prepared = _DROP_PREPARED if is_behind_pooler else ""
         self._loop = asyncio.get_running_loop()

@@ -227,6 +227,15 @@ class ScopeTransactionContext(TransactionContext):
         self._opening = opening
         self._idle_seconds = idle_seconds
 
+    def again(self) -> ScopeTransactionContext:
+        """Another transaction like this one, which has not begun."""
+        return ScopeTransactionContext(self._pool_client, self._opening, self._idle_seconds)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the pool is open, so that another one can begin."""
+        return self._pool is not None and not self._pool.is_closing()
+
     async def __aenter__(self) -> ScopeTransaction:
         """Begin."""
         await self._pool_client.acquire_connection().ensure_connection()

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from memory_guild import audit
 from memory_guild.database.statements import Statement
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError
 from memory_guild.memories.arguments import (
@@ -22,7 +23,7 @@ from memory_guild.memories.conditions import Conditions, MatchingStatement, cond
 from memory_guild.memories.newest import all_newest
 from memory_guild.memories.permitting import permitted_by_id, require_by_id
 from memory_guild.policies.enforcing import are_enforced
-from memory_guild.types import PolicyAction
+from memory_guild.types import AuditEvent, PolicyAction
 from memory_guild.values.checks import check_aware
 
 _LOCK = Statement("memories/lock_memories")
@@ -98,6 +99,8 @@ async def forget_where(**conditions: Unpack[Conditions]) -> int:
 async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> int:
     """Delete memories that were forgotten long ago, with their embeddings and edges. They cannot be restored.
 
+    How many they were is recorded in the audit.
+
     Args:
         older_than: How long a memory must have been forgotten, or before when. ``timedelta(0)`` deletes all of them.
         batch_size: How many memories one statement deletes, 1 to 10,000.
@@ -114,6 +117,8 @@ async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> 
     async for rows in _PURGEABLE.fetch_in_batches(current_tenant(), before, size=batch_size):
         allowed = await permitted_by_id(PolicyAction.PURGE, [row["memory_id"] for row in rows])
         purged += len(await _PURGE.fetch(allowed, before))
+    if purged:
+        await audit.record(AuditEvent.PURGE, details={"memories": purged, "forgotten_before": before})
     return purged
 
 

@@ -60,6 +60,7 @@ VERBS: dict[str, Call] = {
     "restore": lambda: guild.restore(ONE),
     "forget_where": lambda: guild.forget_where(**CONDITION),
     "purge": lambda: guild.purge(older_than=timedelta(0)),
+    "erase_where": lambda: guild.erase_where(agent_id="nobody"),
     "relate": lambda: guild.relate(ONE, OTHER, "supports"),
     "relate_many": lambda: guild.relate_many(
         [{"source_memory_id": ONE, "target_memory_id": OTHER, "relationship_type": "supports"}]
@@ -78,6 +79,7 @@ def test_no_verb_is_left_out() -> None:
     no_verbs = {"connect", "upgrade", "schema", "tenant_scope", "admin_scope", "as_of"}  # as_of gives a queryset
     no_verbs |= {"embeddings", "embed_pending", "relate_by_names"}  # a namespace; what opens scopes of its own
     no_verbs |= {"sync_vectors", "sweep_vectors", "unregister_vector_index"}  # likewise
+    no_verbs |= {"audit", "erase_tenant"}  # of an admin scope
     assert VERBS.keys() == {name for name in guild.__all__ if name.islower() and not name.startswith("_")} - no_verbs
 
 

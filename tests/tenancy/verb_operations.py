@@ -256,6 +256,12 @@ async def _relations(aim: Aim, *relations: Any) -> list[MemoryRecord]:
     return memories
 
 
+async def _counts(erasing: Awaitable[guild.ErasureReceipt]) -> Any:
+    """What a receipt says of the rows; its id and time are new each time."""
+    receipt = await erasing
+    return receipt.memories, receipt.rows, receipt.digest
+
+
 async def _forgotten_and_purged(aim: Aim) -> Any:
     await guild.forget(OWN[0], OWN[1])
     return await guild.purge(older_than=AFTER_ALL, batch_size=1), await guild.count(include_forgotten=True)
@@ -278,6 +284,10 @@ OTHERS: dict[str, Verb] = {
     "forget of a forgotten one": lambda aim: guild.forget(aim.forgotten_memory_id),
     "purge": lambda aim: guild.purge(older_than=AFTER_ALL),
     "purge of own": _forgotten_and_purged,
+    "erase its agent's": lambda aim: _counts(guild.erase_where(agent_id=aim.agent_id)),
+    "erase all with its secret": lambda aim: _counts(guild.erase_where(metadata={"note": SECRET})),
+    "erase everything": lambda aim: _counts(guild.erase_where(created_from=BEFORE_ALL, batch_size=1)),
+    "erase its tenant": lambda aim: _counts(guild.erase_tenant(aim.tenant_id)),
     "as_of": lambda aim: guild.as_of(STRANGERS_YEAR[1]),
     "as_of now": lambda aim: guild.as_of(datetime.now(UTC)).order_by("memory_id"),
     "as_of one": lambda aim: guild.as_of(AFTER_ALL).filter(memory_id__in=[aim.memory_id, aim.forgotten_memory_id]),

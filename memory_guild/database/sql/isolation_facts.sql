@@ -11,7 +11,8 @@ WITH role AS (
                  ('memory_vectors', false),
                  ('memory_own_vectors', false),
                  ('memory_vector_models', false),
-                 ('memory_vector_outbox', false)) AS wanted (name, is_required)
+                 ('memory_vector_outbox', false),
+                 ('memory_audit', false)) AS wanted (name, is_required)
     LEFT JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(current_schema()) || '.' || wanted.name)
     WHERE c.oid IS NOT NULL OR wanted.is_required
 ), guard AS (
@@ -21,7 +22,8 @@ WITH role AS (
                  ('memory_relationships', 'memory_guild_edge_guard_update'),
                  ('memory_embeddings', 'memory_guild_embedding_guard_insert'),
                  ('memory_embeddings', 'memory_guild_embedding_guard_update'),
-                 ('memory_vectors', 'memory_guild_vector_guard')) AS wanted (table_name, trigger_name)
+                 ('memory_vectors', 'memory_guild_vector_guard'),
+                 ('memory_audit', 'memory_guild_append_only')) AS wanted (table_name, trigger_name)
     INNER JOIN tenant_table AS t ON t.name = wanted.table_name
     LEFT JOIN pg_trigger AS g ON g.tgrelid = t.oid AND g.tgname = wanted.trigger_name AND g.tgenabled IN ('O', 'A')
     WHERE g.oid IS NULL
@@ -42,7 +44,8 @@ SELECT quote_ident(session_user) AS login,
              OR relrowsecurity IS NOT TRUE) AS tables_without_row_security,
        ARRAY(SELECT name FROM tenant_table AS t WHERE NOT EXISTS (
              SELECT FROM pg_policy AS p WHERE p.polrelid = t.oid AND p.polname = 'tenant_isolation'
-             AND pg_get_expr(p.polqual, p.polrelid)
+             -- The audit's is for who adds entries, and has no condition for readers.
+             AND pg_get_expr(COALESCE(p.polqual, p.polwithcheck), p.polrelid)
                  ~ CASE WHEN t.name IN ('memory_embeddings', 'memory_relationships') THEN 'memory_records'
                         ELSE 'memory_guild[._]tenant' END
              )) AS tables_without_policy,
@@ -66,7 +69,8 @@ SELECT quote_ident(session_user) AS login,
              WHERE p.polpermissive AND p.polname NOT IN ('tenant_isolation', 'maintenance')) AS foreign_policies,
        ARRAY(SELECT table_name || ': ' || trigger_name FROM guard) AS missing_guards,
        ARRAY(
-           SELECT name FROM tenant_table WHERE oid IS NOT NULL AND to_regrole('memory_guild_app') IS NOT NULL AND NOT (
+           SELECT name FROM tenant_table WHERE oid IS NOT NULL AND to_regrole('memory_guild_app') IS NOT NULL
+           AND name <> 'memory_audit' AND NOT (
              has_table_privilege(to_regrole('memory_guild_app'), oid, 'SELECT')
              AND has_table_privilege(to_regrole('memory_guild_app'), oid, 'DELETE')
              AND has_any_column_privilege(to_regrole('memory_guild_app'), oid, 'INSERT')

@@ -21,3 +21,14 @@ BEGIN
         END IF;
     END LOOP;
 END $search$;
+
+-- The audit's policy is only for who adds entries.
+DO $audit$
+BEGIN
+    IF to_regclass(quote_ident(current_schema()) || '.memory_audit') IS NOT NULL THEN
+        EXECUTE 'ALTER POLICY tenant_isolation ON ' || quote_ident(current_schema()) || '.memory_audit WITH CHECK (
+            tenant_id = nullif(current_setting(''memory_guild.tenant_id'', true), '''')
+            OR tenant_id IS NULL AND has_table_privilege(''data_sources''::regclass, ''UPDATE'')
+        )';
+    END IF;
+END $audit$;

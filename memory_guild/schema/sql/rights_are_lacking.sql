@@ -30,6 +30,9 @@ SELECT EXISTS (
             AND has_any_column_privilege(id, table_id, 'INSERT')
             AND has_any_column_privilege(id, table_id, 'UPDATE')
         )
+        OR NOT has_any_column_privilege(
+            id, to_regclass(quote_ident(current_schema()) || '.memory_audit'), 'INSERT'
+        )
         OR NOT EXISTS (
             SELECT
             FROM pg_policy
