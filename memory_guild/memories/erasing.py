@@ -39,6 +39,8 @@ _COUNTS = {
 }
 """How many rows of each table belong to some memories. They are deleted with them; a database may lack some tables."""
 _ERASE = Statement("memories/erase_memories")
+_RECOUNT_WORDS = Statement("memories/recount_words")
+_CLEAR_WORD_COUNTS = Statement("memories/clear_word_counts")
 _NOW = Statement("memories/moment_ago")
 
 
@@ -125,6 +127,10 @@ async def _erase(arguments: ConditionArguments, batch_size: int, details: dict[s
     # What is stored while a pass goes on is not in its list: there is another pass until one finds nothing.
     while erased := await _erase_all(arguments, batch_size, counts, rows):
         lines += erased
+    if "memory_words" in counts:
+        if lines:
+            await _RECOUNT_WORDS.fetch(arguments.tenant_id)
+        await _CLEAR_WORD_COUNTS.fetch(arguments.tenant_id)
     digest = hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
     erased_at: datetime = (await _NOW.fetch_only_row(timedelta(0)))["moment"]
     audit_id = await audit.record(

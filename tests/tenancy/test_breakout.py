@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from memory_guild.schema import seal
 from memory_guild.schema.migrating import upgrade
 from tests.databases import copied_database, new_database, run_statement
 from tests.tenancy.attack import World, attempt, leaks_of
+from tests.tenancy.audit_operations import AuditWitness, audit_operations
 from tests.tenancy.logins import PASSWORD, with_user
 from tests.tenancy.operations import (
     TENANT_MODELS,
@@ -94,6 +96,11 @@ async def test_no_other_statement_reaches_a_stranger(
     worlds: tuple[World, World], statements: Callable[[], Iterator[Operation]]
 ) -> None:
     assert await leaks_of(statements, *worlds) == []
+
+
+async def test_the_audit_tells_and_changes_nothing_of_a_strangers(worlds: tuple[World, World]) -> None:
+    crowded, alone = (replace(world, witness=AuditWitness) for world in worlds)
+    assert await leaks_of(audit_operations, crowded, alone) == []
 
 
 VERBS = (storing_verbs, verbs_on_one_memory, verbs_by_conditions, other_verbs)
