@@ -130,6 +130,25 @@ async def test_a_tenants_scope_erases_no_tenant(entries: Entries) -> None:
             await guild.erase_where(agent_id="scribe")
 
 
+async def test_stamps_of_sources_are_counted_where_the_database_has_them(database: str, connection: Any) -> None:
+    await connection.execute(
+        "CREATE TABLE IF NOT EXISTS memory_sources"
+        " (memory_id UUID PRIMARY KEY REFERENCES memory_records ON DELETE CASCADE, tenant_id TEXT, source_id UUID);"
+        "GRANT SELECT ON memory_sources TO memory_guild_app, memory_guild_admin"
+    )
+    memories = await store("acme")
+    await connection.execute("INSERT INTO data_sources (source_name, source_type) VALUES ('crm', 'api')")
+    await connection.execute(
+        "INSERT INTO memory_sources (memory_id, tenant_id, source_id)"
+        " SELECT $1, 'acme', source_id FROM data_sources ON CONFLICT DO NOTHING",
+        memories[0].memory_id,
+    )
+    async with guild.admin_scope("the contract ended"):
+        receipt = await guild.erase_tenant("acme")
+    assert receipt.rows["memory_sources"] == 1
+    assert await left_of(connection, "acme") == {}
+
+
 # --- by conditions ----------------------------------------------------------------------------------------------
 
 
