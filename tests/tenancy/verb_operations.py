@@ -287,7 +287,7 @@ OTHERS: dict[str, Verb] = {
     "erase its agent's": lambda aim: _counts(guild.erase_where(agent_id=aim.agent_id)),
     "erase all with its secret": lambda aim: _counts(guild.erase_where(metadata={"note": SECRET})),
     "erase everything": lambda aim: _counts(guild.erase_where(created_from=BEFORE_ALL, batch_size=1)),
-    "erase its tenant": lambda aim: _counts(guild.erase_tenant(aim.tenant_id)),
+    "erase its tenant from own scope": lambda aim: _counts(guild.erase_tenant(aim.tenant_id)),
     "as_of": lambda aim: guild.as_of(STRANGERS_YEAR[1]),
     "as_of now": lambda aim: guild.as_of(datetime.now(UTC)).order_by("memory_id"),
     "as_of one": lambda aim: guild.as_of(AFTER_ALL).filter(memory_id__in=[aim.memory_id, aim.forgotten_memory_id]),
