@@ -23,7 +23,8 @@ from memory_guild.memories.conditions import (
     condition_arguments,
     narrows,
 )
-from memory_guild.types import AuditEvent
+from memory_guild.memories.permitting import permitted_by_id
+from memory_guild.types import AuditEvent, PolicyAction
 from memory_guild.values.checks import check_name
 
 _ERASABLE = MatchingStatement("memories/erasable_memories")
@@ -94,6 +95,8 @@ async def erase_tenant(tenant_id: str, *, batch_size: int = 1000) -> ErasureRece
 async def erase_where(*, batch_size: int = 1000, **conditions: Unpack[Conditions]) -> ErasureReceipt:
     """Delete the memories that match for good, with all that belongs to them. They cannot be restored.
 
+    Those that the access policies do not allow to erase stay.
+
     Args:
         batch_size: How many memories one statement deletes, 1 to 10,000.
         **conditions: At least one of :class:`memory_guild.memories.conditions.Conditions`. Forgotten memories match
@@ -152,7 +155,8 @@ async def _erase_all(
     """Erase the memories that match now; a line for each."""
     lines: list[str] = []
     async for found in _ERASABLE.for_conditions(arguments).fetch_in_batches(*arguments, size=batch_size):
-        locked = await _LOCK.for_conditions(arguments).fetch(*arguments, [row["memory_id"] for row in found])
+        allowed = await permitted_by_id(PolicyAction.ERASE, [row["memory_id"] for row in found])
+        locked = await _LOCK.for_conditions(arguments).fetch(*arguments, allowed)
         memory_ids = [row["memory_id"] for row in locked]
         # Nobody can add anything to a memory that is locked, so what is counted is what is deleted.
         rows.update(await _belongings(memory_ids, counts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from memory_guild.database.engine import GuildClient
@@ -59,6 +60,10 @@ class Decider:
     def sees(self, field: str) -> bool:
         """Whether the policies that it knows can see a field of the input, or a part of it."""
         return any(not path or path[0] == field for path in self._paths)
+
+    def version_of(self, name: str | None) -> datetime | None:
+        """When a policy that it knows was changed last."""
+        return next((policy.version for policy in self._policies if policy.name == name), None)
 
     async def refresh(self) -> None:
         """Read the active policies, unless that was done a moment ago. It needs a scope."""

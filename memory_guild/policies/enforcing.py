@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
+from memory_guild import audit
 from memory_guild.database.engine import client
 from memory_guild.database.scope import Scope, current_scope, surrounding_scope
 from memory_guild.errors import AccessDeniedError
@@ -14,7 +15,10 @@ from memory_guild.models import MemoryRecord
 from memory_guild.policies.deciding import decider_of
 from memory_guild.policies.decisions import Decision
 from memory_guild.settings import OFF
-from memory_guild.types import PolicyAction
+from memory_guild.types import AuditEvent, PolicyAction
+
+_MOST_RECORDED = 100
+"""How many ids of memories one entry of the audit has at most; it has their number in any case."""
 
 
 class MemoryFacts(NamedTuple):
@@ -69,6 +73,7 @@ async def require_in_tenant(action: PolicyAction) -> None:
     if are_enforced():
         (decision,) = await _decide(current_scope(), action, [None])
         if not decision.allowed:
+            _record(action, [(None, decision)])
             raise AccessDeniedError(action, decision.reason)
 
 
@@ -78,7 +83,32 @@ async def denials(action: PolicyAction, subjects: Iterable[Subject]) -> list[Acc
     if not asked:
         return []
     decisions = await _decide(current_scope(), action, asked)
+    if denied := [(subject, one) for subject, one in zip(asked, decisions, strict=True) if not one.allowed]:
+        _record(action, denied)
     return [None if decision.allowed else AccessDeniedError(action, decision.reason) for decision in decisions]
+
+
+def _record(action: PolicyAction, denied: Sequence[tuple[Subject | None, Decision]]) -> None:
+    """Have the audit say what was denied, however the scope ends: one entry for each policy and reason."""
+    memories: dict[tuple[str | None, str], list[str | None]] = {}
+    for subject, decision in denied:
+        memory_id = None if subject is None or subject.memory_id is None else str(subject.memory_id)
+        memories.setdefault((decision.policy, decision.reason), []).append(memory_id)
+    decider = decider_of(client().pool)
+    for (policy, reason), memory_ids in memories.items():
+        known = [memory_id for memory_id in memory_ids if memory_id is not None]
+        audit.record_surviving(
+            AuditEvent.DENIED,
+            outcome="denied",
+            subject=policy,
+            reason=reason,
+            details={
+                "action": str(action),
+                "count": len(memory_ids),
+                "memory_ids": known[:_MOST_RECORDED],
+                "policy_version": _moment(decider.version_of(policy)),
+            },
+        )
 
 
 async def _decide(scope: Scope, action: PolicyAction, subjects: Sequence[Subject | None]) -> list[Decision]:

@@ -31,6 +31,8 @@ Verb = Callable[[Ids], Awaitable[Any]]
 
 NO_VERBS = {
     "Candidate",
+    "ErasureReceipt",
+    "audit",
     "DataSource",
     "DataSourceType",
     "Direction",
@@ -58,7 +60,7 @@ NO_VERBS = {
 }
 """Names of the face that do nothing with a memory."""
 
-NOT_ASKED = {"as_of", "embed_pending", "sweep_vectors", "sync_vectors", "unregister_vector_index"}
+NOT_ASKED = {"as_of", "embed_pending", "erase_tenant", "sweep_vectors", "sync_vectors", "unregister_vector_index"}
 """The verbs that do not ask, which docs/policies.md names: a queryset, and what works for an operator, not an agent."""
 
 READING: dict[str, Verb] = {
@@ -97,7 +99,7 @@ CHANGING: dict[str, Verb] = {
 }
 """The verbs that are about memories that the caller names."""
 
-ELSEWHERE = {"count", "forget_where", "path", "purge", "relate_by_names"}
+ELSEWHERE = {"count", "erase_where", "forget_where", "path", "purge", "relate_by_names"}
 """The verbs that have tests of their own below."""
 
 
@@ -258,6 +260,44 @@ async def test_forget_where_forgets_what_may_be_forgotten_and_counts_it(ids: Ids
         await put("package memory.access\nallow := true\n")
         async with guild.tenant_scope("acme", "me"):
             assert await guild.count() == 2
+
+
+async def test_erase_where_erases_what_may_be_erased_and_counts_it(ids: Ids) -> None:
+    async with guild.connect(check_schema=False):
+        await put(OWN_ONLY)
+        async with guild.tenant_scope("acme", "me"):
+            assert (await guild.erase_where(source_type="document")).memories == 3
+        await put("package memory.access\nallow := true\n")
+        async with guild.tenant_scope("acme", "me"):
+            assert await guild.count(include_forgotten=True) == 3
+
+
+async def test_the_audit_says_what_was_denied_also_where_the_scope_is_rolled_back(ids: Ids) -> None:
+    began = datetime.now(UTC)  # entries stay, and the database serves many tests
+    async with guild.connect(check_schema=False):
+        await put(OWN_ONLY)
+        with pytest.raises(AccessDeniedError):
+            async with guild.tenant_scope("acme", "me"):
+                await guild.find()
+                await guild.forget(ids["mine"], ids["theirs"])
+        async with guild.tenant_scope("acme", "me"):
+            with pytest.raises(AccessDeniedError):
+                await guild.remember("new", source_type="document", agent_id="they")
+        async with guild.admin_scope("test"):
+            entries = await guild.audit.entries(event="denied", since=began)
+    assert [
+        (entry.tenant_id, entry.agent_id, entry.outcome, entry.reason, entry.details["action"], entry.details["count"])
+        for entry in reversed(entries)
+    ] == [
+        ("acme", "me", "denied", "no policy allows it", "read", 2),
+        ("acme", "me", "denied", "no policy allows it", "forget", 1),
+        ("acme", "me", "denied", "no policy allows it", "remember", 1),
+    ]
+    assert [set(entry.details["memory_ids"]) for entry in reversed(entries)] == [
+        {str(ids["theirs"]), str(ids["their second"])},
+        {str(ids["theirs"])},
+        set(),
+    ]
 
 
 async def test_purge_deletes_what_may_be_purged_and_counts_it(ids: Ids) -> None:
