@@ -4,7 +4,7 @@ Taught as ``import memory_guild as guild``. What one does with a memory or an ed
 operators do is in a namespace (``guild.schema.validate``).
 """
 
-from memory_guild import audit, policies, schema
+from memory_guild import audit, policies, schema, sources
 from memory_guild.database.connecting import connect
 from memory_guild.errors import MemoryGuildError
 from memory_guild.graph.edges import relate, relate_many, unrelate
@@ -82,6 +82,7 @@ __all__ = [
     "remember_many",
     "restore",
     "schema",
+    "sources",
     "subgraph",
     "supersede",
     "sweep_vectors",

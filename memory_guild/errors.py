@@ -340,6 +340,63 @@ class ForgottenMemoryError(MemoryGuildError):
         self.memory_id = memory_id
 
 
+class HeldMemoryError(MemoryGuildError):
+    """Memories are held in quarantine, so nothing but ``sources.release`` brings them back; nothing was written.
+
+    Attributes:
+        memory_ids: The memories that are held; of several, the database names the first.
+    """
+
+    http_status = 409
+
+    def __init__(self, *memory_ids: UUID) -> None:
+        named = ", ".join(str(memory_id) for memory_id in memory_ids[:3])
+        named += f" and {len(memory_ids) - 3:,} more" if len(memory_ids) > 3 else ""
+        super().__init__(
+            f"held in quarantine, because of the source that it came from: {named}; look at it, and release it with"
+            " sources.release()"
+        )
+        self.memory_ids = memory_ids
+
+
+class UnknownSourceError(NotFoundError):
+    """No data source has this name.
+
+    Attributes:
+        source: The name that was given.
+        nearest: The name of a source that is almost the same, or None.
+    """
+
+    def __init__(self, source: str, nearest: str | None = None) -> None:
+        meant = f"did you mean {nearest!r}?" if nearest is not None else "register it with sources.register()"
+        super().__init__(f"no data source has the name {source!r}; {meant}")
+        self.source = source
+        self.nearest = nearest
+
+
+class InactiveSourceError(MemoryGuildError):
+    """The data source is not active, so nothing is stored that comes from it.
+
+    Attributes:
+        source: The source's name.
+    """
+
+    http_status = 403
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"the data source {source!r} is not active, so nothing is stored from it; sources.activate() changes that"
+        )
+        self.source = source
+
+
+class SourceRequiredError(InvalidInputError):
+    """A memory was to be stored from no source, and ``MEMORY_GUILD_SOURCES`` is ``named``; nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("source", "is required, because MEMORY_GUILD_SOURCES is named: give the name of a data source")
+
+
 class SearchLimitError(MemoryGuildError):
     """A search reached its limit before it was complete.
 

@@ -416,6 +416,12 @@ def _function_name(text: str) -> str:
     return text
 
 
+def _which_sources(text: str) -> str:
+    if text not in ("any", "named"):
+        raise ValueError
+    return text
+
+
 def _embedder_template(text: str) -> str:
     parts = [part[1:] for part in Formatter().parse(text)]
     fields = {field for field, _, _ in parts if field is not None}
@@ -482,8 +488,9 @@ _EMBEDDER_TEXT = Variable(
     "must contain {content_text}; {agent_id}, {created_at} and {source_type} are the other fields",
 )
 _EMBEDDER_TEXT_DEFAULT = "{agent_id} {created_at}: {content_text}"
+_SOURCES = Variable("MEMORY_GUILD_SOURCES", _which_sources, "must be any, or named to store from named sources only")
 
-VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES, _METADATA_MAX_BYTES, _EMBEDDER_TEXT)
+VARIABLES = (*_OF_SETTINGS.values(), _CONTENT_MAX_BYTES, _METADATA_MAX_BYTES, _EMBEDDER_TEXT, _SOURCES)
 """Every variable that the package reads."""
 
 
@@ -549,6 +556,12 @@ def embedder_text() -> str:
     """What the embedder gets of a memory: ``MEMORY_GUILD_EMBEDDER_TEXT``, for ``str.format``."""
     given: str | None = _EMBEDDER_TEXT.read(os.environ)
     return _EMBEDDER_TEXT_DEFAULT if given is None else given
+
+
+def sources_must_be_named() -> bool:
+    """Whether the verbs store from named sources only: ``MEMORY_GUILD_SOURCES`` is ``named``."""
+    given: str | None = _SOURCES.read(os.environ)
+    return given == "named"
 
 
 def _configuration(credentials: dict[str, Any]) -> dict[str, Any]:

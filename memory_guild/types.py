@@ -85,6 +85,7 @@ class StoreOutcome(StrEnum):
     CREATED = "created"
     EXISTING = "existing"
     RESTORED = "restored"
+    HELD = "held"
     REFUSED = "refused"
 
 

@@ -426,6 +426,7 @@ def test_every_setting_has_a_variable_of_its_name() -> None:
         "MEMORY_GUILD_CONTENT_MAX_BYTES",
         "MEMORY_GUILD_METADATA_MAX_BYTES",
         "MEMORY_GUILD_EMBEDDER_TEXT",
+        "MEMORY_GUILD_SOURCES",
     ]
 
 

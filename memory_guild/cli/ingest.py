@@ -26,6 +26,9 @@ def run(
         str | None, typer.Option(help="The tenant of all lines; lines that name another one are bad.")
     ] = None,
     agent: Annotated[str | None, typer.Option(help="The agent of the lines that name none.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The name of the data source that all lines come from; it must be active.")
+    ] = None,
     on_existing: Annotated[
         str, typer.Option(help="The metadata of texts that are already there: keep, merge or replace it.")
     ] = "keep",
@@ -41,7 +44,7 @@ def run(
     try:
         with jsonl.open_lines(file) as lines:
             records = jsonl.read_records(lines, tenant_id=tenant, agent_id=agent)
-            asyncio.run(_ingest(lines, records, batch_size, choice, report))
+            asyncio.run(_ingest(lines, records, source, batch_size, choice, report))
     except UnreadableFileError as error:
         errors.print(str(error), style="red", markup=False, highlight=False)
         _print_if_begun(report)
@@ -61,6 +64,7 @@ def run(
 async def _ingest(
     file: BinaryIO,
     records: Iterator[jsonl.Line],
+    source: str | None,
     batch_size: int,
     on_existing: OnExisting,
     report: jsonl.IngestReport,
@@ -84,7 +88,9 @@ async def _ingest(
                 position = None if size is None else file.tell()
                 progress.update(task, completed=position, description=f"{lines:,} lines")
 
-            await jsonl.ingest(records, batch_size=batch_size, on_existing=on_existing, progress=show, report=report)
+            await jsonl.ingest(
+                records, source=source, batch_size=batch_size, on_existing=on_existing, progress=show, report=report
+            )
 
 
 def _size(file: BinaryIO) -> int | None:

@@ -25,6 +25,7 @@ _TABLES_OF = {
         "data_sources",
         "memory_access_policies",
         "memory_audit",
+        "memory_sources",
     ],
     SEARCH: [
         "memory_words",

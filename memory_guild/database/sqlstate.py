@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
@@ -26,7 +27,9 @@ from memory_guild.errors import (
     DuplicateMemoryError,
     DuplicateNameError,
     DuplicateRelationshipError,
+    HeldMemoryError,
     IdentityError,
+    InactiveSourceError,
     InsufficientResourcesError,
     InternalError,
     LockNotAvailableError,
@@ -479,6 +482,14 @@ def _other_tenant(error: asyncpg.PostgresError) -> MemoryGuildError:
     return TenantMismatchError("the row names another tenant than the scope; leave tenant_id out, or open that scope")
 
 
+def _held(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return HeldMemoryError(UUID(error.detail))
+
+
+def _inactive_source(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return InactiveSourceError(error.detail or "")
+
+
 def _not_opened(error: asyncpg.PostgresError) -> MemoryGuildError:
     return SealError("the database is sealed: only tenant_scope() opens a tenant, with the key")
 
@@ -530,6 +541,8 @@ _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "MG002": _other_tenant,
     "MG003": _no_tenant,
     "MG004": _not_opened,
+    "MG011": _held,
+    "MG012": _inactive_source,
 }
 
 _BY_CLASS: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {

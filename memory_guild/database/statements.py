@@ -30,7 +30,8 @@ def statement(name: str, replacing: Replacing = ()) -> str:
 
     Args:
         name: Its package and its file.
-        replacing: What is included in the place of other statements.
+        replacing: What is included in the place of other statements. Of several for one statement, the second is
+            included in the first.
     """
     package, _, file = name.partition("/")
     text = files("memory_guild").joinpath(package, "sql", f"{file}.sql").read_text(encoding="utf-8")
@@ -39,9 +40,12 @@ def statement(name: str, replacing: Replacing = ()) -> str:
         included, _, after = include.partition(" ")
         home, _, included_file = included.rpartition(".")
         wanted = f"{home or package}/{included_file}"
-        replacement = dict(replacing).get(wanted)
-        others = tuple(pair for pair in replacing if pair[0] != wanted)
-        chosen = statement(wanted, replacing) if replacement is None else statement(replacement, others)
+        at = next((number for number, pair in enumerate(replacing) if pair[0] == wanted), None)
+        chosen = (
+            statement(wanted, replacing)
+            if at is None
+            else statement(replacing[at][1], replacing[:at] + replacing[at + 1 :])
+        )
         subquery = chosen.rstrip().removesuffix(";")
         before += f"FROM (\n{subquery}\n) {after}"
     return before

@@ -25,6 +25,7 @@ async def supersede(
     new_text: str,
     *,
     source_type: SourceType | str | None = None,
+    source: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     created_at: datetime | None = None,
 ) -> Remembered:
@@ -36,6 +37,7 @@ async def supersede(
         old: The version that is out of date. It must not be forgotten.
         new_text: The text of the new version, which belongs to the same agent.
         source_type: Where it comes from; by default the old version's source type.
+        source: The name of the data source that the new version comes from, one that is not in quarantine.
         metadata: By default the old version's metadata.
         created_at: When the new version came to be, for history that is stored later; by default now.
 
@@ -53,6 +55,7 @@ async def supersede(
         remembered = await remember(
             new_text,
             source_type=before.source_type if source_type is None else source_type,
+            source=source,
             metadata=before.metadata if metadata is None else metadata,
             agent_id=before.agent_id,
             created_at=created_at,

@@ -28,6 +28,7 @@ from memory_guild.errors import (
 from memory_guild.memories.arguments import tenant_of
 from memory_guild.memories.drafts import Draft, Drafter, Item, Key
 from memory_guild.memories.merging import OnExisting, change_metadata, merged_too_large
+from memory_guild.memories.origin import Origin, stamp
 from memory_guild.memories.permitting import facts_with_metadata, stored_memories
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.stream import BatchSizes, DraftStream, Refuse
@@ -46,12 +47,13 @@ _STORE = Statement("memories/store_memories")
 _STAGE = Stage("memory_guild_staged", statement("memories/stage_memories"))
 _STORE_STAGED = Statement("memories/store_staged_memories")
 _STORED = Statement("memories/stored_memories")
-_RESTORE = Statement("memories/restore_memories")
+_RELEASE = Statement("memories/release_memories")
 
 
 async def store_stream(
     items: Iterable[Item] | AsyncIterable[Item],
     *,
+    origin: Origin | None = None,
     on_existing: OnExisting = "keep",
     on_forgotten: OnForgotten,
     on_error: OnError,
@@ -60,21 +62,24 @@ async def store_stream(
 ) -> StoreReport:
     """Store all items in a nested scope, which is rolled back and run again after a deadlock.
 
-    The arguments are those of ``remember_many``, and how much to draw, send and keep at a time.
+    The arguments are those of ``remember_many``, with the source that is named, and how much to draw, send and keep at
+    a time.
     """
     scope = current_scope()
     tenant_id = tenant_of(scope)
     drafter = Drafter(tenant_id, scope.agent_id)
     report = StoreReport(drafter.redactions)
     refuse = report.refuse if on_error == "report" else _raise_for_item
-    stream = DraftStream(items, drafter, refuse, sizes)
+    stream = DraftStream(items, drafter, refuse, sizes, None if origin is None else origin.name)
     begin = await _BEGIN.fetch_only_row()
+    is_quarantined = origin is not None and origin.is_quarantined
     call = _Call(
         tenant_id=tenant_id,
         moment=begin["moment"],
         may_stage=begin["may_stage"],
-        on_existing=on_existing,
-        on_forgotten=on_forgotten,
+        origin=origin,
+        on_existing="keep" if is_quarantined else on_existing,
+        on_forgotten="keep" if is_quarantined and on_forgotten == "restore" else on_forgotten,
         metadata_max_bytes=drafter.metadata_max_bytes,
         refuse=refuse,
         report=report,
@@ -108,6 +113,7 @@ class _Call:
         tenant_id: The scope's tenant.
         moment: The server's time at the beginning: number n is stored n microseconds later.
         may_stage: Whether the role may create a temporary table.
+        origin: The source that all items come from; None if none is named.
         on_existing: What to do with the metadata of duplicates.
         on_forgotten: What to do with forgotten duplicates.
         metadata_max_bytes: The most bytes of JSON that a memory's metadata may have.
@@ -120,6 +126,7 @@ class _Call:
     tenant_id: str
     moment: datetime
     may_stage: bool
+    origin: Origin | None
     on_existing: OnExisting
     on_forgotten: OnForgotten
     metadata_max_bytes: int
@@ -127,6 +134,11 @@ class _Call:
     report: StoreReport
     progress: _Progress
     sizes: BatchSizes
+
+    @property
+    def outcome_of_new(self) -> StoreOutcome:
+        """What becomes of a memory that was not there."""
+        return StoreOutcome.HELD if self.origin is not None and self.origin.is_quarantined else StoreOutcome.CREATED
 
 
 class _Progress:
@@ -182,8 +194,12 @@ class _Attempt:
         drafts = list(window.first.values())
         tenant_id, moment = self._call.tenant_id, self._call.moment
         if len(drafts) <= self._call.sizes.most_in_arrays or not self._call.may_stage:
-            return await _STORE.fetch(tenant_id, moment, *zip(*drafts, strict=True))
-        return await _STORE_STAGED.fetch_staged(_STAGE, drafts, tenant_id, moment)
+            rows = await _STORE.fetch(tenant_id, moment, *zip(*drafts, strict=True))
+        else:
+            rows = await _STORE_STAGED.fetch_staged(_STAGE, drafts, tenant_id, moment)
+        if self._call.origin is not None and rows:
+            await stamp(self._call.origin, tenant_id, [row["memory_id"] for row in rows])
+        return rows
 
     async def _settle_new(self, window: _Window, rows: list[asyncpg.Record]) -> None:
         """Record what is new, while the server stores the next window; the others are looked up later."""
@@ -192,7 +208,7 @@ class _Attempt:
         for number, draft in enumerate(window.drafts):
             key = draft.key
             if (memory_id := created.get(key)) is not None and window.first[key] is draft:
-                self._call.report.record(draft.number, StoreOutcome.CREATED, memory_id)
+                self._call.report.record(draft.number, self._call.outcome_of_new, memory_id)
             else:
                 others.append(draft)
             if number % self._call.sizes.settled_at_once == 0:
@@ -283,8 +299,12 @@ class _Attempt:
             elif outcome is StoreOutcome.RESTORED:
                 restored.add(memory.memory_id)
             self._call.report.record(draft.number, outcome, memory.memory_id)
-        if restored and len(await _RESTORE.fetch(list(restored))) < len(restored):
+        if not restored:
+            return
+        if len(await _RELEASE.fetch(list(restored))) < len(restored):
             raise TransactionConflictError("memories of the batch were restored at the same time; run the scope again")
+        if self._call.origin is not None:
+            await stamp(self._call.origin, self._call.tenant_id, list(restored))
 
     async def _find(self, drafts: list[Draft]) -> dict[Key, _Found]:
         """What is stored for each key: the statement before this one met it, or waited for who stored it."""

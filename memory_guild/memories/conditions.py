@@ -1,7 +1,7 @@
 """Conditions on memories: which ones to find, count or forget.
 
 They become the arguments of ``sql/matching_memories.sql``, which every statement with conditions includes. Where a text
-is asked for, ``sql/worded_memories.sql`` takes its place.
+is asked for, ``sql/worded_memories.sql`` takes its place, and where sources are, ``sql/sourced_memories.sql``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED, Explanations
 from memory_guild.database.statements import Replacing, Statement
 from memory_guild.errors import InvalidInputError
 from memory_guild.memories.arguments import check_flag, column_values
-from memory_guild.models import MemoryRecord
+from memory_guild.models import DataSource, MemoryRecord
 from memory_guild.types import SourceType
 from memory_guild.values.checks import check_aware, check_json_object, check_text, check_words, encode_json, plain
 
@@ -25,6 +25,7 @@ _OPERATORS = ("$eq", "$in", "$exists", *_COMPARISONS, "$ne", "$nin", "$contains"
 _OPERATORS_ELSEWHERE = ("$and", "$or", "$not", "$nor", "$all", "$any", "$regex", "$like", "$ilike", "$size", "$type")
 
 _WORDS = "words"
+_SOURCES = "sources"
 
 _LETTERS = re.compile("[^a-z]")
 _NAMES_OF_OPERATORS = frozenset(_LETTERS.sub("", name) for name in (*_OPERATORS, "neq", "ge", "le", "regex", "like"))
@@ -51,6 +52,10 @@ class Conditions(TypedDict, total=False):
             stand together, ``or`` between words means one of them, and ``-word`` one that it has not. Very frequent
             words, such as "the", do not count; a text of nothing else matches no memory. Needs the search
             (``memory-guild upgrade --search``).
+        source: The data source that they came from, by its name, or several. A name that no source has matches nothing.
+        min_trust: The least trust, 0 to 1, that their source has. Memories from no source, and from one that states no
+            trust, do not match.
+        held: True for memories that are held in quarantine, and no others. Not together with ``text``.
         include_forgotten: Whether forgotten memories match too; by default they do not. Not together with ``text``,
             because forgotten memories have no words.
     """
@@ -61,6 +66,9 @@ class Conditions(TypedDict, total=False):
     created_before: datetime | None
     metadata: Mapping[str, Any] | None
     text: str | None
+    source: str | Collection[str] | None
+    min_trust: float | None
+    held: bool
     include_forgotten: bool
 
 
@@ -73,9 +81,9 @@ class ConditionArguments(NamedTuple):
         source_types: The source types; None for any.
         created_from: The earliest ``created_at``, in UTC; None for no limit.
         created_before: The first ``created_at`` that is too late, in UTC; None for no limit.
-        metadata_keys: The keys or paths that the conditions on metadata are about; one can have several. The last one
-            may be about the memory's words instead.
-        metadata_operators: The operator of each of these conditions; ``words`` for the one on words.
+        metadata_keys: The keys or paths that the conditions on metadata are about; one can have several. The last ones
+            may be about the memory's words and its source instead.
+        metadata_operators: The operator of each of these conditions; ``words`` and ``sources`` for these two.
         metadata_operands: What each of them compares with, as JSON text.
         include_forgotten: Whether forgotten memories match too.
     """
@@ -95,11 +103,17 @@ class ConditionArguments(NamedTuple):
         """Whether one condition is on the memory's words."""
         return _WORDS in self.metadata_operators
 
+    @property
+    def has_sources(self) -> bool:
+        """Whether one condition is on the source that the memory came from."""
+        return _SOURCES in self.metadata_operators
+
 
 class MatchingStatement:
     """A statement with conditions, planned for their values.
 
-    It has two versions: the one for a text names the search's tables, which a database may not have.
+    It has several versions: those for a text name the search's tables, which a database may not have, and those for
+    sources read tables that no other call pays for.
 
     Args:
         name: Its package and its file, see :func:`memory_guild.database.statements.statement`.
@@ -108,17 +122,22 @@ class MatchingStatement:
     """
 
     def __init__(self, name: str, *, explanations: Explanations | None = None, replacing: Replacing = ()) -> None:
-        self._without_text = Statement(name, planned_for_values=True, explanations=explanations, replacing=replacing)
-        self._with_text = Statement(
-            name,
-            planned_for_values=True,
-            explanations=SEARCH_NOT_INSTALLED,
-            replacing=(*replacing, ("memories/matching_memories", "memories/worded_memories")),
-        )
+        matching = "memories/matching_memories"
+        worded, sourced = ((matching, "memories/worded_memories"),), ((matching, "memories/sourced_memories"),)
+        self._versions = {
+            (has_text, has_sources): Statement(
+                name,
+                planned_for_values=True,
+                explanations=SEARCH_NOT_INSTALLED if has_text else explanations,
+                replacing=(*replacing, *worded * has_text, *sourced * has_sources),
+            )
+            for has_text in (False, True)
+            for has_sources in (False, True)
+        }
 
     def for_conditions(self, conditions: ConditionArguments) -> Statement:
         """The version that the conditions need."""
-        return self._with_text if conditions.has_text else self._without_text
+        return self._versions[conditions.has_text, conditions.has_sources]
 
 
 class _MetadataCondition(NamedTuple):
@@ -141,10 +160,12 @@ def condition_arguments(tenant_id: str, conditions: Conditions) -> ConditionArgu
     metadata = conditions.get("metadata")
     on_metadata = [] if metadata is None else list(_metadata_conditions(metadata))
     include_forgotten = check_flag("include_forgotten", conditions.get("include_forgotten", False))
+    include_forgotten |= check_flag("held", conditions.get("held", False))
     if (text := conditions.get("text")) is not None:
         on_metadata.append(_MetadataCondition("", _WORDS, check_words("text", text)))
         if include_forgotten:
             raise InvalidInputError("text", "is not for include_forgotten: forgotten memories have no words")
+    on_metadata += _source_conditions(conditions)
     return ConditionArguments(
         tenant_id=tenant_id,
         agent_ids=None if agent_ids is None else tuple(map(plain, agent_ids)),
@@ -160,7 +181,24 @@ def condition_arguments(tenant_id: str, conditions: Conditions) -> ConditionArgu
 
 def narrows(conditions: Conditions) -> bool:
     """Whether any condition could exclude a memory that is not forgotten."""
-    return any(value not in (None, {}) for name, value in conditions.items() if name != "include_forgotten")
+    of_forgotten = ("include_forgotten", "held")  # these let more match
+    return any(value not in (None, {}) for name, value in conditions.items() if name not in of_forgotten)
+
+
+def _source_conditions(conditions: Conditions) -> Iterator[_MetadataCondition]:
+    names = column_values(DataSource, "source_name", conditions.get("source"))
+    min_trust, held = conditions.get("min_trust"), conditions.get("held", False)
+    if min_trust is not None:
+        check_trust("min_trust", min_trust)
+    if names is not None or min_trust is not None or held:
+        yield _MetadataCondition("", _SOURCES, {"names": names, "min_trust": min_trust, "held": held})
+
+
+def check_trust(field: str, value: object) -> float:
+    """A number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InvalidInputError(field, "must be a number from 0 to 1")
+    return value
 
 
 def _moment(field: str, value: datetime | None) -> datetime | None:

@@ -11,7 +11,7 @@ import asyncpg
 
 from memory_guild import audit
 from memory_guild.database.statements import Statement
-from memory_guild.errors import InvalidInputError, MemoryNotFoundError
+from memory_guild.errors import HeldMemoryError, InvalidInputError, MemoryNotFoundError
 from memory_guild.memories.arguments import (
     MemoryArgument,
     check_whole_number,
@@ -27,6 +27,7 @@ from memory_guild.types import AuditEvent, PolicyAction
 from memory_guild.values.checks import check_aware
 
 _LOCK = Statement("memories/lock_memories")
+_LOCK_TO_RESTORE = Statement("memories/lock_memories_to_restore")
 _FORGET = Statement("memories/forget_memories")
 _RESTORE = Statement("memories/restore_memories")
 _FORGET_MATCHING = MatchingStatement("memories/forget_matching_memories")
@@ -51,7 +52,7 @@ async def forget(*memories: MemoryArgument) -> int:
         MemoryNotFoundError: One of the memories does not exist in this tenant; nothing was changed.
         AccessDeniedError: The access policies do not allow it for one of them; nothing was changed.
     """
-    return await _change_all(PolicyAction.FORGET, _FORGET, memories)
+    return await _change_all(PolicyAction.FORGET, _LOCK, _FORGET, memories)
 
 
 async def restore(*memories: MemoryArgument) -> int:
@@ -64,14 +65,18 @@ async def restore(*memories: MemoryArgument) -> int:
         How many were restored by this call; memories that were not forgotten do not count.
 
     Raises:
+        HeldMemoryError: One of the memories is held in quarantine; nothing was changed. See ``sources.release``.
         MemoryNotFoundError: One of the memories does not exist in this tenant; nothing was changed.
         AccessDeniedError: The access policies do not allow it for one of them; nothing was changed.
     """
-    return await _change_all(PolicyAction.RESTORE, _RESTORE, memories)
+    return await _change_all(PolicyAction.RESTORE, _LOCK_TO_RESTORE, _RESTORE, memories)
 
 
 async def forget_where(**conditions: Unpack[Conditions]) -> int:
     """Forget all memories that match the conditions, except those that the access policies do not allow to forget.
+
+    With ``source`` it is for a source that turned out to be bad. What is held in quarantine stays held, and does not
+    count.
 
     Args:
         **conditions: At least one of :class:`memory_guild.memories.conditions.Conditions`.
@@ -99,7 +104,7 @@ async def forget_where(**conditions: Unpack[Conditions]) -> int:
 async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> int:
     """Delete memories that were forgotten long ago, with their embeddings and edges. They cannot be restored.
 
-    How many they were is recorded in the audit.
+    Memories that are held in quarantine stay. How many were deleted is recorded in the audit.
 
     Args:
         older_than: How long a memory must have been forgotten, or before when. ``timedelta(0)`` deletes all of them.
@@ -133,16 +138,20 @@ async def _moment_of(older_than: timedelta | datetime) -> datetime:
     return moment
 
 
-async def _change_all(action: PolicyAction, change: Statement, memories: tuple[MemoryArgument, ...]) -> int:
+async def _change_all(
+    action: PolicyAction, lock: Statement, change: Statement, memories: tuple[MemoryArgument, ...]
+) -> int:
     memory_ids = memory_ids_of("memories", memories)
     current_tenant()
     wanted = len(set(memory_ids))
-    existing = {row["memory_id"]: row for row in await _LOCK.fetch(memory_ids, wanted)}
+    existing = {row["memory_id"]: row for row in await lock.fetch(memory_ids, wanted)}
     # If one was missing from the start, nothing was locked. Otherwise, one that is not locked was deleted meanwhile.
     found = {memory_id: row for memory_id, row in existing.items() if row["is_locked"] or len(existing) < wanted}
     if missing := [memory_id for memory_id in memory_ids if memory_id not in found]:
         raise MemoryNotFoundError(*missing)
     await require_by_id(action, memory_ids)
+    if held := [memory_id for memory_id, row in found.items() if row.get("is_held")]:
+        raise HeldMemoryError(*held)
     changed = {row["memory_id"]: row for row in await change.fetch(memory_ids)}
     _bring_up_to_date(memories, found | changed)
     return len(changed)

@@ -89,7 +89,8 @@ known_windows: WeakKeyDictionary[Any, Memo[_Question, timedelta]] = WeakKeyDicti
 async def newest(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
     """The newest matching rows after a position, at most ``number`` of them."""
     # Words are looked for in all of the tenant's memories at once, so a walk would only do it again.
-    if conditions.has_text or (after.created_at is None and after.memory_id is not None):
+    # A source may have few, and the walk may be long.
+    if conditions.has_text or conditions.has_sources or (after.created_at is None and after.memory_id is not None):
         return await _SORT.for_conditions(conditions).fetch(*conditions, *after, number)
     # The optional index does not contain forgotten memories: with them, the walk would be along everybody's.
     if not conditions.include_forgotten and await _are_indexed():

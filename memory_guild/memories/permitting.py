@@ -67,13 +67,14 @@ async def stored_memories(memory_ids: Collection[UUID]) -> dict[UUID, MemoryReco
     return {memory.memory_id: memory for memory in memories_from(rows)}
 
 
-def facts_of(draft: Draft) -> MemoryFacts:
-    """What the policies learn of a memory that is to be stored."""
+def facts_of(draft: Draft, source: str | None) -> MemoryFacts:
+    """What the policies learn of a memory that is to be stored from a source."""
     return MemoryFacts(
         agent_id=draft.agent_id,
         source_type=draft.source_type,
         metadata=json.loads(draft.metadata or "{}"),
         created_at=draft.created_at,
+        source=source,
     )
 
 

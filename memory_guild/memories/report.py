@@ -24,7 +24,7 @@ class ItemOutcome(
     """The outcome of one item.
 
     Attributes:
-        outcome: Created, existing, restored or refused.
+        outcome: Created, existing, restored, held or refused.
         memory_id: The memory's id; None for a refused item.
         error: Why the item was refused; None for any other.
         redaction: Why the screen stored something else than was given; None where it did not.
@@ -61,6 +61,11 @@ class StoreReport(Sequence[ItemOutcome]):
     def restored(self) -> int:
         """How many were forgotten, and are restored now."""
         return self._codes.count(_CODES[StoreOutcome.RESTORED])
+
+    @property
+    def held(self) -> int:
+        """How many became new memories that are held in quarantine, because of the source that they came from."""
+        return self._codes.count(_CODES[StoreOutcome.HELD])
 
     @property
     def refused(self) -> int:
@@ -106,8 +111,9 @@ class StoreReport(Sequence[ItemOutcome]):
         return map(self._at, range(len(self)))
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{outcome} {self._codes.count(code)}" for outcome, code in _CODES.items())
-        return f"<{type(self).__name__}: {counts}>"
+        counts = {outcome: self._codes.count(code) for outcome, code in _CODES.items()}
+        shown = [f"{name} {count}" for name, count in counts.items() if count or name is not StoreOutcome.HELD]
+        return f"<{type(self).__name__}: {', '.join(shown)}>"
 
     def _at(self, number: int) -> ItemOutcome:
         outcome = _OUTCOMES[self._codes[number]]

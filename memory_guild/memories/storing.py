@@ -18,6 +18,7 @@ from memory_guild.memories.arguments import check_choice, check_several, tenant_
 from memory_guild.memories.bulk import OnError, OnForgotten, store_stream
 from memory_guild.memories.drafts import Draft, Drafter, Item
 from memory_guild.memories.merging import OnExisting, merged_too_large
+from memory_guild.memories.origin import origin_named, stamp
 from memory_guild.memories.permitting import facts_of, facts_with_metadata
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.results import MemoryResult
@@ -36,7 +37,8 @@ class Remembered(MemoryResult, NamedTuple("Remembered", [("memory", MemoryRecord
 
     Attributes:
         memory: The memory as it is stored now.
-        outcome: ``created``, ``existing`` if the agent already had the text, or ``restored`` if it was forgotten.
+        outcome: ``created``, ``existing`` if the agent already had the text, ``restored`` if it was forgotten, or
+            ``held`` if it is new and its source is in quarantine.
         redaction: Why the screen stored something else than was given; None where it did not.
     """
 
@@ -47,6 +49,7 @@ async def remember(
     content_text: str,
     *,
     source_type: SourceType | str,
+    source: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     agent_id: str | None = None,
     created_at: datetime | None = None,
@@ -57,11 +60,13 @@ async def remember(
 
     Each agent stores a text once, byte for byte, even when several tasks store it at the same time. If the agent
     already has the text, ``on_existing`` says what becomes of its metadata; if that stays the same, nothing is
-    written. It is one statement.
+    written. It is one statement; with ``source`` there are two more.
 
     Args:
         content_text: The text, stored exactly as given; at most ``MEMORY_GUILD_CONTENT_MAX_BYTES`` of UTF-8.
         source_type: Where it comes from.
+        source: The name of the data source that it comes from, one that is active. If the source is in quarantine, a
+            new memory is held: nothing finds it until ``sources.release``. A memory keeps the source that it has.
         metadata: Any JSON object, at most ``MEMORY_GUILD_METADATA_MAX_BYTES``; by default an empty one.
         agent_id: The agent that remembers it; by default the scope's agent.
         created_at: When the memory came to be, such as when something was said: an aware datetime; by default now.
@@ -76,6 +81,9 @@ async def remember(
         ForgottenMemoryError: The text is a forgotten memory, and ``on_forgotten`` is ``raise``; nothing was written.
         HashCollisionError: The agent has a different text with the same hash; nothing was written.
         ContentRefusedError: The screen refuses the memory; nothing was written.
+        UnknownSourceError: No source has this name; nothing was written.
+        InactiveSourceError: The source is not active; nothing was written.
+        SourceRequiredError: No source is named, and ``MEMORY_GUILD_SOURCES`` is ``named``; nothing was written.
         InvalidInputError: A value cannot be stored, or the merged metadata is too large; nothing was written.
         TransactionConflictError: There was a deadlock with another scope; run the scope again.
     """
@@ -85,10 +93,21 @@ async def remember(
     tenant_id = tenant_of(scope)
     drafter = Drafter(tenant_id, scope.agent_id)
     draft = drafter.draft(content_text, source_type, metadata, agent_id, created_at)
+    origin = await origin_named(source)
+    if origin is not None and origin.is_quarantined:  # then what is there stays as it is
+        on_existing, on_forgotten = "keep", "raise" if on_forgotten == "raise" else "keep"
     if are_enforced():
-        remembered = await _store_if_allowed(drafter, draft, on_existing, on_forgotten)
+        remembered = await _store_if_allowed(
+            drafter, draft, on_existing, on_forgotten, None if origin is None else origin.name
+        )
     else:
         remembered = await _store(drafter, draft, on_existing, on_forgotten)
+    if origin is not None and remembered.outcome is not StoreOutcome.EXISTING:
+        memory = remembered.memory
+        for held in await stamp(origin, tenant_id, [memory.memory_id]):
+            memory.is_deleted, memory.deleted_at = held["is_deleted"], held["deleted_at"]
+            memory.updated_at = held["updated_at"]
+            remembered = Remembered(memory, StoreOutcome.HELD)
     if drafter.redactions:
         remembered.__dict__["redaction"] = drafter.redactions[draft.number]
     return remembered
@@ -97,6 +116,7 @@ async def remember(
 async def remember_many(
     items: Iterable[Item] | AsyncIterable[Item],
     *,
+    source: str | None = None,
     on_existing: OnExisting = "keep",
     on_forgotten: OnForgotten = "restore",
     on_error: OnError = "raise",
@@ -114,6 +134,7 @@ async def remember_many(
             but must end any scope of its own before it yields. A retry rolls back what the generator wrote, and the
             cursors that it reads from; if it needs one of those, the call ends with a conflict. Other tasks of the
             scope wait until the call ends, so a source that waits for one of them deadlocks.
+        source: The name of the data source that they all come from, one that is active, as with :func:`remember`.
         on_existing: What becomes of the metadata of a text that is already there, or is restored: ``keep`` it,
             ``merge`` the given keys into it as ``dict | dict`` does, or ``replace`` it. The memory always keeps its
             id, source type and ``created_at``. Items without ``metadata`` change nothing.
@@ -131,6 +152,9 @@ async def remember_many(
         ContentRefusedError: The screen refuses an item.
         ForgottenMemoryError: A text is a forgotten memory, and ``on_forgotten`` is ``raise``.
         HashCollisionError: Two different texts of an agent have the same hash.
+        UnknownSourceError: No source has this name; nothing was stored.
+        InactiveSourceError: The source is not active, or was deactivated meanwhile; nothing was stored.
+        SourceRequiredError: No source is named, and ``MEMORY_GUILD_SOURCES`` is ``named``; nothing was stored.
         TransactionConflictError: Every attempt met a deadlock or a conflict; nothing was stored.
     """
     check_choice("on_existing", on_existing, get_args(OnExisting))
@@ -141,7 +165,12 @@ async def remember_many(
     if progress is not None and not callable(progress):
         raise InvalidInputError("progress", f"must be callable, not {type(progress).__name__}")
     return await store_stream(
-        items, on_existing=on_existing, on_forgotten=on_forgotten, on_error=on_error, progress=progress
+        items,
+        origin=await origin_named(source),
+        on_existing=on_existing,
+        on_forgotten=on_forgotten,
+        on_error=on_error,
+        progress=progress,
     )
 
 
@@ -170,10 +199,10 @@ async def _store(drafter: Drafter, draft: Draft, on_existing: OnExisting, on_for
 
 
 async def _store_if_allowed(
-    drafter: Drafter, draft: Draft, on_existing: OnExisting, on_forgotten: OnForgotten
+    drafter: Drafter, draft: Draft, on_existing: OnExisting, on_forgotten: OnForgotten, source: str | None
 ) -> Remembered:
     """Store a draft if the access policies allow it, and what becomes of a memory that is there."""
-    await require(PolicyAction.REMEMBER, [facts_of(draft)])
+    await require(PolicyAction.REMEMBER, [facts_of(draft, source)])
     # What is there is only read at first: it may be another's to change, or nobody's to see.
     found = await _store(drafter, draft, "keep", "raise" if on_forgotten == "raise" else "keep")
     if found.outcome is StoreOutcome.CREATED:

@@ -51,19 +51,26 @@ class DraftStream:
         drafter: Checks them.
         refuse: Called for each item that it refuses.
         sizes: How much to draw and keep.
+        source: The name of the data source that the items come from; None if none is named.
 
     Attributes:
         refused: How many items the drafter has refused.
     """
 
     def __init__(
-        self, items: Iterable[Item] | AsyncIterable[Item], drafter: Drafter, refuse: Refuse, sizes: BatchSizes
+        self,
+        items: Iterable[Item] | AsyncIterable[Item],
+        drafter: Drafter,
+        refuse: Refuse,
+        sizes: BatchSizes,
+        source: str | None = None,
     ) -> None:
         self.refused = 0
         self._source = _Source(items)
         self._drafter = drafter
         self._refuse = refuse
         self._sizes = sizes
+        self._source_name = source
         self._drawn = 0
         self._kept: list[Draft] | None = []
         self._kept_characters = 0
@@ -127,7 +134,11 @@ class DraftStream:
         if not are_enforced() or not drafts:
             return drafts
         allowed: list[Draft] = []
-        for draft, error in zip(drafts, await denials(PolicyAction.REMEMBER, map(facts_of, drafts)), strict=True):
+        for draft, error in zip(
+            drafts,
+            await denials(PolicyAction.REMEMBER, [facts_of(draft, self._source_name) for draft in drafts]),
+            strict=True,
+        ):
             if error is None:
                 allowed.append(draft)
             else:

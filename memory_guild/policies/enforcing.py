@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -10,12 +10,15 @@ from uuid import UUID
 from memory_guild import audit
 from memory_guild.database.engine import client
 from memory_guild.database.scope import Scope, current_scope, surrounding_scope
+from memory_guild.database.statements import Statement
 from memory_guild.errors import AccessDeniedError
 from memory_guild.models import MemoryRecord
 from memory_guild.policies.deciding import decider_of
 from memory_guild.policies.decisions import Decision
 from memory_guild.settings import OFF
 from memory_guild.types import AuditEvent, PolicyAction
+
+_SOURCES = Statement("policies/sources_of_memories")
 
 _MOST_RECORDED = 100
 """How many ids of memories one entry of the audit has at most; it has their number in any case."""
@@ -31,11 +34,12 @@ class MemoryFacts(NamedTuple):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     is_deleted: bool | None = False
+    source: str | None = None
 
     @classmethod
     def of(cls, memory: MemoryRecord) -> MemoryFacts:
-        """Those of a memory that is stored."""
-        return cls(**{name: getattr(memory, name) for name in cls._fields})
+        """Those of a memory that is stored; where it comes from is known by its id."""
+        return cls(**{name: getattr(memory, name) for name in cls._fields if name != "source"})
 
 
 Subject: TypeAlias = MemoryRecord | MemoryFacts
@@ -114,8 +118,38 @@ def _record(action: PolicyAction, denied: Sequence[tuple[Subject | None, Decisio
 async def _decide(scope: Scope, action: PolicyAction, subjects: Sequence[Subject | None]) -> list[Decision]:
     decider = decider_of(client().pool)
     await decider.refresh()
-    asking = {"agent_id": scope.agent_id, "tenant_id": scope.tenant_id, "action": str(action), "source": None}
-    return await decider.decide([{**asking, "memory": _memory_of(subject)} for subject in subjects])
+    sources = await _sources_of(scope, subjects) if decider.sees("source") else [None] * len(subjects)
+    asking = {"agent_id": scope.agent_id, "tenant_id": scope.tenant_id, "action": str(action)}
+    inputs = [
+        {**asking, "memory": _memory_of(subject), "source": source}
+        for subject, source in zip(subjects, sources, strict=True)
+    ]
+    return await decider.decide(inputs)
+
+
+async def _sources_of(scope: Scope, subjects: Sequence[Subject | None]) -> list[dict[str, Any] | None]:
+    """The sources that memories came from, or would come from."""
+    names = {subject.source for subject in subjects if isinstance(subject, MemoryFacts) and subject.source is not None}
+    memory_ids = {subject.memory_id for subject in subjects if subject is not None and subject.memory_id is not None}
+    rows = await _SOURCES.fetch(scope.tenant_id, list(memory_ids), list(names))
+    found: dict[UUID | str, dict[str, Any]] = {}
+    for row in rows:
+        source = {
+            "name": row["source_name"],
+            "source_type": row["source_type"],
+            "trust": row["trust"],
+            "is_active": row["is_active"],
+        }
+        found[row["source_name"]] = source
+        if row["memory_id"] is not None:
+            found[row["memory_id"]] = source
+    return [_source_of(subject, found) for subject in subjects]
+
+
+def _source_of(subject: Subject | None, found: Mapping[UUID | str, dict[str, Any]]) -> dict[str, Any] | None:
+    if isinstance(subject, MemoryFacts) and subject.source is not None:
+        return found.get(subject.source)
+    return None if subject is None or subject.memory_id is None else found.get(subject.memory_id)
 
 
 def _memory_of(subject: Subject | None) -> dict[str, Any] | None:

@@ -11,12 +11,15 @@ from memory_guild.database.migrations import check_migrations, is_empty
 from memory_guild.database.statements import statement
 from memory_guild.errors import (
     MigrationsPendingError,
+    PermissionDeniedError,
     RoleMissingError,
     SchemaTooNewError,
     TablesExistError,
+    UndefinedObjectError,
     UnsupportedEncodingError,
 )
 from memory_guild.schema.indexes import vector_indexes
+from memory_guild.settings import sources_must_be_named
 
 
 async def doctor(database_url: str | None = None, *, schema: str | None = None) -> list[Finding]:
@@ -44,6 +47,7 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
                 *isolation,
                 await _rights(),
                 await _pooler(),
+                await _sources(),
                 *await _large_tenants(),
             ]
     except UnsupportedEncodingError as error:
@@ -107,6 +111,17 @@ async def _pooler() -> Finding:
             "set MEMORY_GUILD_POOLER=1",
         )
     return Finding("ok", "pooler", "none" if direct else "there is one, and MEMORY_GUILD_POOLER is set")
+
+
+async def _sources() -> Finding:
+    """From where the verbs store, and how many sources there are."""
+    which = "from named sources only" if sources_must_be_named() else "from named sources, and without one"
+    try:
+        (found,) = await client().execute_query_dict(statement("schema/sources_in_use"))
+    except (PermissionDeniedError, UndefinedObjectError):  # other findings say why
+        return Finding("ok", "sources", f"the verbs store {which}")
+    counted = f"{found['sources']:,} registered, {found['inactive']:,} inactive, {found['quarantined']:,} in quarantine"
+    return Finding("ok", "sources", f"the verbs store {which}; {counted}")
 
 
 async def _large_tenants() -> list[Finding]:

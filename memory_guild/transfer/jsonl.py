@@ -150,6 +150,7 @@ async def ingest(
     lines: Iterable[Line],
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
+    source: str | None = None,
     on_existing: OnExisting = "keep",
     progress: Callable[[int], None] | None = None,
     report: IngestReport | None = None,
@@ -159,6 +160,7 @@ async def ingest(
     Args:
         lines: Memories and bad lines; they are read in a thread, a batch at a time.
         batch_size: How many lines make a batch.
+        source: The name of the data source that they all come from.
         on_existing: What becomes of the metadata of a text that is already there: ``keep`` it, ``merge`` the line's
             into it, or ``replace`` it. The memory keeps its ``created_at``.
         progress: Called after each batch with the number of its lines.
@@ -171,6 +173,8 @@ async def ingest(
         HashCollisionError: A text has the hash of a different one. Earlier batches are stored; of this batch, the
             memories of other tenants may be.
         TransactionConflictError: Every attempt met a deadlock or a conflict. What is stored is the same as above.
+        UnknownSourceError: No source has the name.
+        InactiveSourceError: The source is not active any more. Earlier batches are stored.
         InvalidInputError: ``batch_size`` is less than 1.
     """
     if batch_size < 1:
@@ -184,7 +188,7 @@ async def ingest(
             report.read += len(bad)
             report.bad_count += len(bad)
             report.bad += tuple(bad[: LISTED_BAD_LINES - len(report.bad)])
-            await _store([line for line in batch if not isinstance(line, BadLine)], on_existing, report)
+            await _store([line for line in batch if not isinstance(line, BadLine)], source, on_existing, report)
             if progress is not None:
                 progress(len(batch))
     finally:
@@ -192,17 +196,19 @@ async def ingest(
     return report
 
 
-async def _store(records: list[MemoryRecordCreate], on_existing: OnExisting, report: IngestReport) -> None:
+async def _store(
+    records: list[MemoryRecordCreate], source: str | None, on_existing: OnExisting, report: IngestReport
+) -> None:
     """Store the records, one scope for each tenant, and count what was committed. Forgotten memories stay forgotten."""
     of_tenants: dict[str, list[MemoryRecordCreate]] = {}
     for record in records:
         of_tenants.setdefault(record.tenant_id, []).append(record)
     for tenant_id, its_records in sorted(of_tenants.items()):
         async with tenant_scope(tenant_id):
-            created = (await remember_many(its_records, on_existing=on_existing, on_forgotten="keep")).created
+            stored = await remember_many(its_records, source=source, on_existing=on_existing, on_forgotten="keep")
         report.read += len(its_records)
-        report.stored += created
-        report.duplicates += len(its_records) - created
+        report.stored += stored.created + stored.held
+        report.duplicates += stored.existing
 
 
 def _take(lines: Iterator[Line], batch_size: int) -> list[Line]:

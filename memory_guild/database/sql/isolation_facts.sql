@@ -6,6 +6,7 @@ WITH role AS (
     FROM (VALUES ('memory_records', true),
                  ('memory_embeddings', true),
                  ('memory_relationships', true),
+                 ('memory_sources', false),
                  ('memory_words', false),
                  ('memory_word_counts', false),
                  ('memory_vectors', false),
@@ -22,6 +23,9 @@ WITH role AS (
                  ('memory_relationships', 'memory_guild_edge_guard_update'),
                  ('memory_embeddings', 'memory_guild_embedding_guard_insert'),
                  ('memory_embeddings', 'memory_guild_embedding_guard_update'),
+                 ('memory_sources', 'memory_guild_stamp_guard'),
+                 ('memory_sources', 'memory_guild_stamps_inserted'),
+                 ('memory_sources', 'memory_guild_stamps_updated'),
                  ('memory_vectors', 'memory_guild_vector_guard'),
                  ('memory_audit', 'memory_guild_append_only')) AS wanted (table_name, trigger_name)
     INNER JOIN tenant_table AS t ON t.name = wanted.table_name
@@ -72,7 +76,8 @@ SELECT quote_ident(session_user) AS login,
            SELECT name FROM tenant_table WHERE oid IS NOT NULL AND to_regrole('memory_guild_app') IS NOT NULL
            AND name <> 'memory_audit' AND NOT (
              has_table_privilege(to_regrole('memory_guild_app'), oid, 'SELECT')
-             AND has_table_privilege(to_regrole('memory_guild_app'), oid, 'DELETE')
+             -- A stamp goes with its memory, and no other way.
+             AND (has_table_privilege(to_regrole('memory_guild_app'), oid, 'DELETE') OR name = 'memory_sources')
              AND has_any_column_privilege(to_regrole('memory_guild_app'), oid, 'INSERT')
              AND has_any_column_privilege(to_regrole('memory_guild_app'), oid, 'UPDATE'))) AS tables_without_grants,
        ARRAY(SELECT name FROM tenant_table WHERE oid IS NOT NULL AND to_regrole('memory_guild_app') IS NOT NULL

@@ -3,24 +3,24 @@ ALTER POLICY tenant_isolation ON memory_records
 USING (tenant_id = nullif(current_setting('memory_guild.tenant_id', true), ''))
 WITH CHECK (tenant_id = nullif(current_setting('memory_guild.tenant_id', true), '') OR memory_guild_refuse_tenant());
 
-DO $search$
+DO $own$
 DECLARE
-    of_search REGCLASS;
+    own_table REGCLASS;
 BEGIN
-    FOR of_search IN
+    FOR own_table IN
         SELECT to_regclass(quote_ident(current_schema()) || '.' || name)
         FROM unnest(
             '{memory_words, memory_word_counts, memory_vectors, memory_own_vectors, memory_vector_models,
-            memory_vector_outbox}'::TEXT[]
+            memory_vector_outbox, memory_sources}'::TEXT[]
         ) AS name
     LOOP
-        IF of_search IS NOT NULL THEN
-            EXECUTE 'ALTER POLICY tenant_isolation ON ' || of_search || '
+        IF own_table IS NOT NULL THEN
+            EXECUTE 'ALTER POLICY tenant_isolation ON ' || own_table || '
                 USING (tenant_id = nullif(current_setting(''memory_guild.tenant_id'', true), ''''))
                 WITH CHECK (tenant_id = nullif(current_setting(''memory_guild.tenant_id'', true), ''''))';
         END IF;
     END LOOP;
-END $search$;
+END $own$;
 
 -- The audit's policy is only for who adds entries.
 DO $audit$

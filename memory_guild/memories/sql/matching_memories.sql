@@ -1,6 +1,6 @@
 -- The memories of tenant $1 that match the conditions $2 to $9. Other statements include this one as a subquery, which
 -- the planner merges into them: their plans are those of one statement. Where one of the conditions is on words,
--- worded_memories.sql takes its place.
+-- worded_memories.sql takes its place, and where one is on sources, sourced_memories.sql.
 SELECT *
 FROM include.memories AS memory_records
 WHERE
@@ -21,7 +21,7 @@ WHERE
                 CASE WHEN strpos(key, '.') > 0 THEN metadata #> string_to_array(key, '.') END
             ) AS found
         ) AS there
-        WHERE operator <> 'words' AND CASE
+        WHERE operator NOT IN ('words', 'sources') AND CASE
             WHEN operator IN ('$eq', '$ne') THEN COALESCE(found = value, false) = (operator = '$eq')
             WHEN operator IN ('$in', '$nin') THEN (operator = '$in') = COALESCE(CASE
                 WHEN jsonb_typeof(found) IN ('object', 'array') THEN found IN (SELECT jsonb_array_elements(value))

@@ -53,7 +53,11 @@ stored AS (
 )
 
 SELECT
-    CASE WHEN memory_id IN (SELECT present.memory_id FROM present) THEN 'restored' ELSE 'created' END AS outcome,
+    CASE
+        -- One that was held in quarantine is released.
+        WHEN memory_id IN (SELECT present.memory_id FROM present) AND memory_guild_released(memory_id) THEN 'restored'
+        ELSE 'created'
+    END AS outcome,
     true AS same_text,
     true AS fits,
     *

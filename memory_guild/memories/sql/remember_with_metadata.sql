@@ -88,7 +88,11 @@ changed AS (
         AND memory_records.updated_at IS NOT DISTINCT FROM updated_before
         AND memory_records.content_text = $4
     RETURNING
-        CASE WHEN was_deleted THEN 'restored' ELSE 'existing' END AS outcome,
+        CASE
+            -- One that was held in quarantine is released.
+            WHEN was_deleted AND memory_guild_released(memory_records.memory_id) THEN 'restored'
+            ELSE 'existing'
+        END AS outcome,
         true AS same_text,
         true AS fits,
         memory_records.memory_id,

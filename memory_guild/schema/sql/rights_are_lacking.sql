@@ -9,6 +9,7 @@ SELECT EXISTS (
         ('memory_relationships', true),
         ('data_sources', false),
         ('memory_access_policies', false),
+        ('memory_sources', false),
         ('memory_words', true),
         ('memory_word_counts', true),
         ('memory_vectors', true),

@@ -1,0 +1,72 @@
+"""Where memories come from: the data source that a caller names, and the stamp that the database keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from memory_guild.database.statements import Statement
+from memory_guild.errors import InactiveSourceError, SourceRequiredError, UnknownSourceError
+from memory_guild.settings import sources_must_be_named
+from memory_guild.values.checks import check_name, plain
+
+_SOURCE = Statement("memories/source_to_store")
+_NAMES = Statement("memories/names_of_sources")
+_STAMP = Statement("memories/stamp_memories")
+
+
+class Origin(NamedTuple):
+    """The source of what is about to be stored.
+
+    Attributes:
+        name: Its name.
+        source_id: Its id.
+        is_quarantined: Whether what comes from it is held until somebody releases it.
+    """
+
+    name: str
+    source_id: UUID
+    is_quarantined: bool
+
+
+async def origin_named(source: str | None) -> Origin | None:
+    """The source that a caller names, if something may be stored from it now; None if no source is named.
+
+    Raises:
+        SourceRequiredError: No source is named, and ``MEMORY_GUILD_SOURCES`` is ``named``.
+        UnknownSourceError: No source has the name.
+        InactiveSourceError: The source is not active.
+    """
+    if source is None:
+        if sources_must_be_named():
+            raise SourceRequiredError
+        return None
+    name = plain(check_name("source", source))
+    row = await _SOURCE.fetch_row(name)
+    if row is None:
+        raise await unknown_source(name)
+    if not row["is_active"]:
+        raise InactiveSourceError(name)
+    return Origin(name, row["source_id"], row["is_quarantined"])
+
+
+async def unknown_source(name: str) -> UnknownSourceError:
+    """The error for a name that no source has, with the nearest one that there is."""
+    names = [row["source_name"] for row in await _NAMES.fetch()]
+    return UnknownSourceError(name, next(iter(get_close_matches(name, names, n=1)), None))
+
+
+async def stamp(origin: Origin, tenant_id: str, memory_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """Say which source memories came from that this transaction has just stored.
+
+    Returns:
+        The new versions of those that are held in quarantine now.
+
+    Raises:
+        InactiveSourceError: The source was deactivated meanwhile; the scope is rolled back.
+    """
+    return await _STAMP.fetch(tenant_id, origin.source_id, origin.is_quarantined, memory_ids)

@@ -1,0 +1,2 @@
+-- The names of all sources.
+SELECT source_name FROM data_sources;
