@@ -58,6 +58,7 @@ async def stored_and_stored_later(
     try:
         at_the_commit, *_ = await asyncio.gather(deactivate(connection), *(store() for _ in range(tasks)))
         after = int(await connection.fetchval("SELECT count(*) FROM memory_sources"))
+        assert at_the_commit is not None
         memories = await connection.fetchval("SELECT count(*) FROM memory_records")
         assert memories == after
     finally:
