@@ -251,6 +251,7 @@ CLEAR = ";".join(
     for table in (
         *("memory_records", "memory_words", "memory_word_counts", "memory_vectors", "memory_own_vectors"),
         *("memory_vector_models", "memory_vector_indexes", "memory_vector_outbox", "memory_access_policies"),
+        "data_sources",
     )
 )
 """Some tests work past the triggers, so no table is sure to be empty when the memories are gone."""

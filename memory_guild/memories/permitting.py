@@ -33,7 +33,7 @@ async def readable_rows(rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
     """Those of the rows of memories that may be read, see :func:`readable`."""
     if not are_enforced() or not rows:
         return rows
-    may_read = await permitted(PolicyAction.READ, memories_from(rows))
+    may_read = await permitted(PolicyAction.READ, rows)
     return [row for row, is_permitted in zip(rows, may_read, strict=True) if is_permitted]
 
 

@@ -61,6 +61,13 @@ class Decider:
         """Whether the policies that it knows can see a field of the input, or a part of it."""
         return any(not path or path[0] == field for path in self._paths)
 
+    @property
+    def fields_of_memory(self) -> frozenset[str] | None:
+        """The fields of ``memory`` that the policies that it knows can see; None for all of them."""
+        if any(path in ((), ("memory",)) for path in self._paths):
+            return None
+        return frozenset(path[1] for path in self._paths if path[0] == "memory")
+
     def version_of(self, name: str | None) -> datetime | None:
         """When a policy that it knows was changed last."""
         return next((policy.version for policy in self._policies if policy.name == name), None)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
+
+import asyncpg
 
 from memory_guild import audit
 from memory_guild.database.engine import client
@@ -19,6 +23,9 @@ from memory_guild.settings import OFF
 from memory_guild.types import AuditEvent, PolicyAction
 
 _SOURCES = Statement("policies/sources_of_memories")
+
+_PLAIN_FIELDS = frozenset({"agent_id", "is_deleted", "memory_id", "source_type"})
+"""The fields of a memory whose values are equal only if policies cannot tell them apart."""
 
 _MOST_RECORDED = 100
 """How many ids of memories one entry of the audit has at most; it has their number in any case."""
@@ -42,8 +49,8 @@ class MemoryFacts(NamedTuple):
         return cls(**{name: getattr(memory, name) for name in cls._fields if name != "source"})
 
 
-Subject: TypeAlias = MemoryRecord | MemoryFacts
-"""A memory that a decision is about, as it is stored or would be."""
+Subject: TypeAlias = MemoryRecord | MemoryFacts | asyncpg.Record
+"""A memory that a decision is about, as it is stored or would be, or a row of one."""
 
 
 def are_enforced() -> bool:
@@ -96,8 +103,9 @@ def _record(action: PolicyAction, denied: Sequence[tuple[Subject | None, Decisio
     """Have the audit say what was denied, however the scope ends: one entry for each policy and reason."""
     memories: dict[tuple[str | None, str], list[str | None]] = {}
     for subject, decision in denied:
-        memory_id = None if subject is None or subject.memory_id is None else str(subject.memory_id)
-        memories.setdefault((decision.policy, decision.reason), []).append(memory_id)
+        memory_id = _id_of(subject)
+        shown = None if memory_id is None else str(memory_id)
+        memories.setdefault((decision.policy, decision.reason), []).append(shown)
     decider = decider_of(client().pool)
     for (policy, reason), memory_ids in memories.items():
         known = [memory_id for memory_id in memory_ids if memory_id is not None]
@@ -118,19 +126,37 @@ def _record(action: PolicyAction, denied: Sequence[tuple[Subject | None, Decisio
 async def _decide(scope: Scope, action: PolicyAction, subjects: Sequence[Subject | None]) -> list[Decision]:
     decider = decider_of(client().pool)
     await decider.refresh()
-    sources = await _sources_of(scope, subjects) if decider.sees("source") else [None] * len(subjects)
-    asking = {"agent_id": scope.agent_id, "tenant_id": scope.tenant_id, "action": str(action)}
-    inputs = [
-        {**asking, "memory": _memory_of(subject), "source": source}
-        for subject, source in zip(subjects, sources, strict=True)
+    if decider.sees("source"):
+        sources = await _sources_of(scope, subjects)
+        return await decider.decide(_inputs(scope, action, subjects, sources))
+    fields = decider.fields_of_memory
+    if fields is None or not fields <= _PLAIN_FIELDS:
+        return await decider.decide(_inputs(scope, action, subjects, repeat(None)))
+    # Most memories of a list look alike to most policies: no more inputs are made than there are kinds of them.
+    kinds: dict[Any, tuple[int, Subject | None]] = {}
+    numbers = [
+        kinds.setdefault(subject and tuple(_value(subject, field) for field in fields), (len(kinds), subject))[0]
+        for subject in subjects
     ]
-    return await decider.decide(inputs)
+    of_kinds = [subject for _, subject in kinds.values()]
+    decisions = await decider.decide(_inputs(scope, action, of_kinds, repeat(None)))
+    return [decisions[number] for number in numbers]
+
+
+def _inputs(
+    scope: Scope, action: PolicyAction, subjects: Iterable[Subject | None], sources: Iterable[dict[str, Any] | None]
+) -> list[dict[str, Any]]:
+    asking = {"agent_id": scope.agent_id, "tenant_id": scope.tenant_id, "action": str(action)}
+    return [
+        {**asking, "memory": _memory_of(subject), "source": source}
+        for subject, source in zip(subjects, sources, strict=False)
+    ]
 
 
 async def _sources_of(scope: Scope, subjects: Sequence[Subject | None]) -> list[dict[str, Any] | None]:
     """The sources that memories came from, or would come from."""
     names = {subject.source for subject in subjects if isinstance(subject, MemoryFacts) and subject.source is not None}
-    memory_ids = {subject.memory_id for subject in subjects if subject is not None and subject.memory_id is not None}
+    memory_ids = {memory_id for subject in subjects if (memory_id := _id_of(subject)) is not None}
     rows = await _SOURCES.fetch(scope.tenant_id, list(memory_ids), list(names))
     found: dict[UUID | str, dict[str, Any]] = {}
     for row in rows:
@@ -149,21 +175,32 @@ async def _sources_of(scope: Scope, subjects: Sequence[Subject | None]) -> list[
 def _source_of(subject: Subject | None, found: Mapping[UUID | str, dict[str, Any]]) -> dict[str, Any] | None:
     if isinstance(subject, MemoryFacts) and subject.source is not None:
         return found.get(subject.source)
-    return None if subject is None or subject.memory_id is None else found.get(subject.memory_id)
+    memory_id = _id_of(subject)
+    return None if memory_id is None else found.get(memory_id)
+
+
+def _id_of(subject: Subject | None) -> UUID | None:
+    memory_id: UUID | None = None if subject is None else _value(subject, "memory_id")
+    return memory_id
 
 
 def _memory_of(subject: Subject | None) -> dict[str, Any] | None:
     if subject is None:
         return None
+    memory_id, metadata = _value(subject, "memory_id"), _value(subject, "metadata")
     return {
-        "memory_id": None if subject.memory_id is None else str(subject.memory_id),
-        "agent_id": subject.agent_id,
-        "source_type": str(subject.source_type),
-        "metadata": subject.metadata or {},
-        "created_at": _moment(subject.created_at),
-        "updated_at": _moment(subject.updated_at),
-        "is_deleted": bool(subject.is_deleted),
+        "memory_id": None if memory_id is None else str(memory_id),
+        "agent_id": _value(subject, "agent_id"),
+        "source_type": str(_value(subject, "source_type")),
+        "metadata": (json.loads(metadata) if isinstance(metadata, str) else metadata) or {},
+        "created_at": _moment(_value(subject, "created_at")),
+        "updated_at": _moment(_value(subject, "updated_at")),
+        "is_deleted": bool(_value(subject, "is_deleted")),
     }
+
+
+def _value(subject: Subject, field: str) -> Any:
+    return subject[field] if isinstance(subject, asyncpg.Record) else getattr(subject, field)
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from memory_guild import audit
 from memory_guild.database.statements import Statement
 from memory_guild.errors import InvalidInputError
 from memory_guild.memories.arguments import MemoryArgument, current_tenant, memory_ids_of
 from memory_guild.memories.origin import unknown_source
+from memory_guild.memories.permitting import permitted_by_id
+from memory_guild.types import AuditEvent, PolicyAction
 from memory_guild.values.checks import check_name, plain
 
 _SOURCE = Statement("memories/source_to_store")
@@ -17,6 +20,8 @@ _RELEASE = Statement("memories/release_memories")
 
 async def release(source: str | None = None, *, memories: Iterable[MemoryArgument] | None = None) -> int:
     """Release memories of the scope's tenant that are held in quarantine: from now on they are found as all others.
+
+    Those that the access policies do not allow to release stay held. The audit says how many were released.
 
     Args:
         source: The name of a data source: what came from it.
@@ -40,4 +45,8 @@ async def release(source: str | None = None, *, memories: Iterable[MemoryArgumen
             raise await unknown_source(name)
         source_id = row["source_id"]
     held = await _HELD.fetch(tenant_id, source_id, memory_ids)
-    return len(await _RELEASE.fetch([row["memory_id"] for row in held]))
+    allowed = await permitted_by_id(PolicyAction.RELEASE, [row["memory_id"] for row in held])
+    released = len(await _RELEASE.fetch(allowed))
+    if released:
+        await audit.record(AuditEvent.RELEASE, subject=source, details={"memories": released})
+    return released

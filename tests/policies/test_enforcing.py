@@ -55,6 +55,7 @@ NO_VERBS = {
     "embeddings",
     "policies",
     "schema",
+    "sources",
     "tenant_scope",
     "upgrade",
 }
@@ -298,6 +299,53 @@ async def test_the_audit_says_what_was_denied_also_where_the_scope_is_rolled_bac
         {str(ids["theirs"])},
         set(),
     ]
+
+
+TRUSTED_ONLY = """
+package memory.access
+
+allow if input.source.trust >= 0.5
+allow if input.memory.agent_id == "they"
+"""
+
+
+async def test_policies_see_the_source_that_a_memory_comes_from_or_would(ids: Ids) -> None:
+    async with guild.connect(check_schema=False):
+        await put("package memory.access\nallow := true\n")
+        async with guild.admin_scope("test"):
+            for name, trust in (("good", 0.9), ("bad", 0.1)):
+                await guild.sources.register(name, source_type="api", metadata={"trust": trust})
+        async with guild.tenant_scope("acme", "me"):
+            for name in ("good", "bad"):
+                await guild.remember(f"from the {name} one", source_type="external", source=name)
+        await put(TRUSTED_ONLY)
+        async with guild.tenant_scope("acme", "me"):
+            found = await guild.find(agent_id="me")
+            await guild.remember("good too", source_type="external", source="good")
+            with pytest.raises(AccessDeniedError):
+                await guild.remember("bad too", source_type="external", source="bad")
+            report = await guild.remember_many(
+                [{"content_text": "bad too", "source_type": "external"}], source="bad", on_error="report"
+            )
+            with pytest.raises(AccessDeniedError):
+                await guild.remember("from nowhere", source_type="external")
+    assert [memory.content_text for memory in found] == ["from the good one"]
+    assert report.refused == 1
+
+
+async def test_what_may_not_be_released_stays_in_quarantine(ids: Ids) -> None:
+    async with guild.connect(check_schema=False):
+        await put("package memory.access\nallow := true\n")
+        async with guild.admin_scope("test"):
+            await guild.sources.register("feed", source_type="api", metadata={"quarantine": True})
+        async with guild.tenant_scope("acme", "me"):
+            for agent in ("me", "they"):
+                await guild.remember(f"held for {agent}", source_type="external", source="feed", agent_id=agent)
+        await put(OWN_ONLY)
+        async with guild.tenant_scope("acme", "me"):
+            assert await guild.sources.release("feed") == 1
+            assert await guild.sources.release("feed") == 0
+            assert len(await guild.find(text="held")) == 1
 
 
 async def test_purge_deletes_what_may_be_purged_and_counts_it(ids: Ids) -> None:
