@@ -24,7 +24,6 @@ from benchmarks.verbs.timing import HEADER, OURS, Figure, Goal, Measurement, tak
 from memory_guild.database.connecting import MemoryDatabase
 from memory_guild.policies.deciding import Decider
 from memory_guild.policies.loading import Policy
-from memory_guild.policies.projection import visible_paths
 from memory_guild.policies.rego import RegoEngine
 
 WITHOUT = "without policies"
@@ -109,7 +108,7 @@ async def decisions(rounds: int) -> list[Measurement]:
     ]
     decider = Decider(engine, holds_policies=True, max_age_seconds=3600)
     await decider.refresh()
-    decider._policies, decider._paths = tuple(policies), visible_paths([POLICY])
+    decider.use(tuple(policies))
     try:
         await decider.decide(inputs)
         found = {

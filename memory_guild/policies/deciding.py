@@ -46,6 +46,10 @@ class Decider:
         engine: What evaluates the policies.
         holds_policies: Whether the engine has policies of its own, so that those of the database are not read.
         max_age_seconds: How old the policies may be by which it decides.
+
+    Attributes:
+        fields_of_memory: The fields of ``memory`` that the policies that it knows can see; None for all of them.
+        known_kinds: Decisions that its callers know by keys of their own, as long as the policies stay the same.
     """
 
     def __init__(self, engine: PolicyEngine, *, holds_policies: bool, max_age_seconds: float) -> None:
@@ -55,18 +59,13 @@ class Decider:
         self._read_at: float | None = None
         self._policies: tuple[Policy, ...] = ()
         self._paths: tuple[Path, ...] = ((),)
+        self.fields_of_memory: frozenset[str] | None = None
         self._known: dict[str, Decision] = {}
+        self.known_kinds: dict[Any, Decision] = {}
 
     def sees(self, field: str) -> bool:
         """Whether the policies that it knows can see a field of the input, or a part of it."""
         return any(not path or path[0] == field for path in self._paths)
-
-    @property
-    def fields_of_memory(self) -> frozenset[str] | None:
-        """The fields of ``memory`` that the policies that it knows can see; None for all of them."""
-        if any(path in ((), ("memory",)) for path in self._paths):
-            return None
-        return frozenset(path[1] for path in self._paths if path[0] == "memory")
 
     def version_of(self, name: str | None) -> datetime | None:
         """When a policy that it knows was changed last."""
@@ -78,12 +77,27 @@ class Decider:
         if self._read_at is not None and now - self._read_at <= self._max_age_seconds:
             return
         if self._holds_policies:
-            self._known.clear()
+            self._forget_decisions()
         elif (policies := await active_policies()) != self._policies or self._read_at is None:
-            self._policies = policies
-            self._paths = visible_paths(policy.rego for policy in policies)
-            self._known.clear()
+            self.use(policies)
         self._read_at = now
+
+    def use(self, policies: tuple[Policy, ...]) -> None:
+        """Decide by these policies from now on."""
+        self._policies = policies
+        self._paths = visible_paths(policy.rego for policy in policies)
+        self.fields_of_memory = _fields_of_memory(self._paths)
+        self._forget_decisions()
+
+    def keep_kinds(self, known: dict[Any, Decision], decided: Mapping[Any, Decision]) -> None:
+        """Keep those decisions that last in the given ``known_kinds``, which are no longer used if policies changed."""
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known.update((kind, decision) for kind, decision in decided.items() if decision.is_lasting)
+
+    def _forget_decisions(self) -> None:
+        # New ones, not empty ones: who decides by the old policies at this moment keeps the decisions in the old ones.
+        self._known, self.known_kinds = {}, {}
 
     async def decide(self, inputs: Sequence[Mapping[str, Any]]) -> list[Decision]:
         """Decide about inputs by the policies that :meth:`refresh` read; those that look alike only once."""
@@ -95,11 +109,16 @@ class Decider:
         if asked:
             answers = await self.engine.decide(policies, list(asked.values()))
             decisions.update(zip(asked, answers, strict=True))
-            if policies is self._policies:  # nobody has read others meanwhile
-                if len(self._known) >= _MOST_KNOWN:
-                    self._known.clear()
-                self._known.update((key, decisions[key]) for key in asked if decisions[key].is_lasting)
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known.update((key, decisions[key]) for key in asked if decisions[key].is_lasting)
         return [decisions[key] for key in keys]
+
+
+def _fields_of_memory(paths: Sequence[Path]) -> frozenset[str] | None:
+    if any(path in ((), ("memory",)) for path in paths):
+        return None
+    return frozenset(path[1] for path in paths if path[0] == "memory")
 
 
 def decider_of(pool: GuildClient) -> Decider:

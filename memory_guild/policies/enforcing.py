@@ -132,15 +132,16 @@ async def _decide(scope: Scope, action: PolicyAction, subjects: Sequence[Subject
     fields = decider.fields_of_memory
     if fields is None or not fields <= _PLAIN_FIELDS:
         return await decider.decide(_inputs(scope, action, subjects, repeat(None)))
-    # Most memories of a list look alike to most policies: no more inputs are made than there are kinds of them.
-    kinds: dict[Any, tuple[int, Subject | None]] = {}
-    numbers = [
-        kinds.setdefault(subject and tuple(_value(subject, field) for field in fields), (len(kinds), subject))[0]
-        for subject in subjects
-    ]
-    of_kinds = [subject for _, subject in kinds.values()]
-    decisions = await decider.decide(_inputs(scope, action, of_kinds, repeat(None)))
-    return [decisions[number] for number in numbers]
+    # Most memories look alike to most policies: no more inputs are made than there are kinds of them.
+    asking = (action, scope.agent_id, scope.tenant_id)
+    kinds = [(asking, subject and tuple([_value(subject, field) for field in fields])) for subject in subjects]
+    known = decider.known_kinds
+    if unknown := {kind: subject for kind, subject in zip(kinds, subjects, strict=True) if kind not in known}:
+        decisions = await decider.decide(_inputs(scope, action, unknown.values(), repeat(None)))
+        decided = dict(zip(unknown, decisions, strict=True))
+        decider.keep_kinds(known, decided)
+        return [decided.get(kind) or known[kind] for kind in kinds]
+    return [known[kind] for kind in kinds]
 
 
 def _inputs(

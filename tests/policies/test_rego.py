@@ -282,8 +282,7 @@ async def test_memories_that_look_alike_to_the_policies_are_one_question(engine:
     counting = Counting(engine)
     decider = Decider(counting, holds_policies=True, max_age_seconds=60)
     await decider.refresh()
-    decider._policies = (Policy("own", PACKAGE + "allow if input.memory.agent_id == input.agent_id"),)
-    decider._paths = visible_paths(policy.rego for policy in decider._policies)
+    decider.use((Policy("own", PACKAGE + "allow if input.memory.agent_id == input.agent_id"),))
     memories = [INPUT["memory"] | {"memory_id": str(n), "agent_id": "me" if n % 2 else "they"} for n in range(50)]
     inputs = [INPUT | {"memory": memory} for memory in memories]
     for _ in range(3):
