@@ -127,11 +127,17 @@ async def test_a_version_is_superseded(upgraded: None) -> None:
         ]
 
 
+NOT_PREPARED = {
+    "sources_asked_for",  # a part of another statement, which says what its parameters are
+    *("words_asked_for", "worded_memories", "recount_words", "clear_word_counts"),  # what needs the search
+    *("count_words", "count_vectors", "count_own_vectors"),
+}
+
 STATEMENTS = [
     f"{package}/{path.name.removesuffix('.sql')}"
     for package in ("memories", "graph")
     for path in files("memory_guild").joinpath(package, "sql").iterdir()
-    if not path.name.startswith(("stage_", "word"))  # a script, which is not prepared; and what needs the search
+    if not path.name.startswith("stage_") and path.name.removesuffix(".sql") not in NOT_PREPARED
 ]
 
 

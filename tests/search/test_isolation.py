@@ -12,6 +12,7 @@ from memory_guild.database.scope import current_scope
 from memory_guild.errors import MemoryGuildError
 from tests.search.words import Connection
 
+WORDS = "memory_words (tenant_id, memory_id, lexemes, pivot, is_question, names_time, starts, is_forgotten, is_complete, words)"
 SECRETS = [
     "SELECT * FROM memory_words WHERE tenant_id = 'umbrella'",
     "SELECT * FROM memory_words, unnest(lexemes) WHERE lexeme LIKE 'xyl%'",
@@ -23,7 +24,7 @@ SECRETS = [
 ]
 REFUSED = [
     *(f"SELECT * FROM memory_words_{number}" for number in range(8)),
-    "INSERT INTO memory_words SELECT 'umbrella', gen_random_uuid(), '', 1, false, false, true, false, true, words"
+    f"INSERT INTO {WORDS} SELECT 'umbrella', gen_random_uuid(), '', 1, false, false, true, false, true, words"
     " FROM memory_words",
     "UPDATE memory_words SET tenant_id = 'umbrella'",
     "INSERT INTO memory_word_counts VALUES ('umbrella', 5, 5)",
@@ -31,8 +32,8 @@ REFUSED = [
 ]
 
 
-STORE_WORDS = """
-INSERT INTO memory_words VALUES ('acme', $1, 'xylophon:1', 1, false, false, true, false, true, '{1:1}/536870912')
+STORE_WORDS = f"""
+INSERT INTO {WORDS} VALUES ('acme', $1, 'xylophon:1', 1, false, false, true, false, true, '{{1:1}}/536870912')
 RETURNING tenant_id
 """
 

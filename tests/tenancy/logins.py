@@ -59,7 +59,7 @@ async def login(database_url: str, attributes: str = AGENT) -> AsyncIterator[str
 async def owner(database_url: str) -> AsyncIterator[str]:
     """The same for a login without privileges that owns the tables of a migrated database."""
     async with login(database_url, "") as url, connected(database_url) as superuser:
-        for table in (*TABLES, "aerich", "memory_audit", *SEAL):
+        for table in (*TABLES, "aerich", "memory_audit", "memory_sources", *SEAL):
             await superuser.execute(f"ALTER TABLE {table} OWNER TO {user_of(url)}")
         yield url
 

@@ -96,11 +96,14 @@ _EVERYWHERE = (
     "DELETE FROM {table} WHERE {aimed} RETURNING tenant_id",
     "TRUNCATE {table}",
 )
+_WORDS = "memory_words (tenant_id, memory_id, lexemes, pivot, is_question, names_time, starts, is_forgotten, is_complete, words)"
 _INSERTS = (
     "INSERT INTO memory_word_counts SELECT '{tenant_id}', word, 1 FROM memory_word_counts",
-    "INSERT INTO memory_words SELECT '{tenant_id}', '{memory_id}', '', 1, false, false, true, false, true, words"
+    f"INSERT INTO {_WORDS}"
+    " SELECT '{tenant_id}', '{memory_id}', '', 1, false, false, true, false, true, words"
     " FROM memory_words LIMIT 1",
-    "INSERT INTO memory_words SELECT 'bolt', '{memory_id}', '', 1, false, false, true, false, true, words"
+    f"INSERT INTO {_WORDS}"
+    " SELECT 'bolt', '{memory_id}', '', 1, false, false, true, false, true, words"
     " FROM memory_words WHERE memory_id = '{own_1}' RETURNING 1",
     *(
         "INSERT INTO memory_own_vectors SELECT '{tenant}', '{memory_id}', '{embedding_model}', '{content_hash}', own"

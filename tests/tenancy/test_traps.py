@@ -269,7 +269,7 @@ async def test_who_may_touch_every_row_still_may_with_row_security_off(shared_ur
 async def test_no_constraint_trigger(database_url: str, connection: Connection) -> None:
     """It would be a row in pg_constraint, and the constraints must be the specification's."""
     triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'memory_records'::regclass AND NOT tgisinternal"
-    assert await connection.fetchval(triggers) == 2
+    assert await connection.fetchval(triggers) == 3
     assert await connection.fetchval("SELECT count(*) FROM pg_constraint WHERE contype = 't'") == 0
     assert (await validate(database_url)).differences == ()
 
