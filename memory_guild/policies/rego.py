@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -45,6 +46,7 @@ class RegoEngine:
         self._memory_max_bytes = memory_max_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = asyncio.Lock()
+        self._owner = os.getpid()
 
     async def check(self, rego: str) -> None:
         """Compile a policy.
@@ -70,6 +72,7 @@ class RegoEngine:
 
     async def close(self) -> None:
         """End the worker."""
+        self._leave_parent()
         async with self._turn:
             await self._kill()
 
@@ -84,6 +87,7 @@ class RegoEngine:
         return [combined([*broken, *map(_answer, usable, found)]) for found in of_inputs]
 
     async def _ask(self, what: str, **arguments: Any) -> Any:
+        self._leave_parent()
         request = json.dumps({"do": what, "with": arguments}).encode() + b"\n"
         async with self._turn:
             try:
@@ -93,6 +97,11 @@ class RegoEngine:
                 if isinstance(error, (OSError, ValueError)):
                     raise _WorkerError("the evaluation crashed") from None
                 raise
+
+    def _leave_parent(self) -> None:
+        """In a process that was forked: leave the worker alone, which answers the process that it came from."""
+        if self._owner != os.getpid():
+            self._process, self._turn, self._owner = None, asyncio.Lock(), os.getpid()
 
     async def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

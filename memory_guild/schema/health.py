@@ -19,7 +19,7 @@ from memory_guild.errors import (
     UnsupportedEncodingError,
 )
 from memory_guild.schema.indexes import vector_indexes
-from memory_guild.settings import sources_must_be_named
+from memory_guild.settings import OFF, OPA, sources_must_be_named
 
 
 async def doctor(database_url: str | None = None, *, schema: str | None = None) -> list[Finding]:
@@ -48,6 +48,7 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
                 await _rights(),
                 await _pooler(),
                 await _sources(),
+                await _policies(),
                 *await _large_tenants(),
             ]
     except UnsupportedEncodingError as error:
@@ -122,6 +123,32 @@ async def _sources() -> Finding:
         return Finding("ok", "sources", f"the verbs store {which}")
     counted = f"{found['sources']:,} registered, {found['inactive']:,} inactive, {found['quarantined']:,} in quarantine"
     return Finding("ok", "sources", f"the verbs store {which}; {counted}")
+
+
+async def _policies() -> Finding:
+    """Whether the access policies decide, and how many there are."""
+    settings = client().settings
+    if settings.policies == OPA:
+        return Finding("ok", "access policies", f"the OPA server at {settings.opa_url} decides")
+    try:
+        (found,) = await client().execute_query_dict(statement("schema/policies_in_use"))
+    except (PermissionDeniedError, UndefinedObjectError):  # other findings say why
+        return Finding("ok", "access policies", f"MEMORY_GUILD_POLICIES is {settings.policies}")
+    counted = f"{found['policies']:,} in the database, {found['active']:,} active"
+    if settings.policies == OFF:
+        if found["active"]:
+            return Finding(
+                "notice", "access policies", f"off, so nobody asks them; {counted}", "set MEMORY_GUILD_POLICIES=rego"
+            )
+        return Finding("ok", "access policies", f"off; {counted}")
+    if not found["active"]:
+        return Finding(
+            "notice",
+            "access policies",
+            f"on, and everything is denied, because none is active; {counted}",
+            "write one with policies.put(), or set MEMORY_GUILD_POLICIES=off",
+        )
+    return Finding("ok", "access policies", f"on ({settings.policies}); {counted}")
 
 
 async def _large_tenants() -> list[Finding]:

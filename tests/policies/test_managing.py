@@ -233,3 +233,37 @@ async def test_policies_on_an_opa_server_are_not_put_here(
         async with guild.tenant_scope("acme", "me"):
             with pytest.raises(AccessDeniedError, match="the OPA server could not be asked"):
                 await guild.remember("text", source_type="document")
+
+
+@pytest.mark.parametrize(
+    ("mode", "active", "told"),
+    [
+        ("off", None, ("ok", "off; 0 in the database, 0 active")),
+        ("off", True, ("notice", "off, so nobody asks them; 1 in the database, 1 active")),
+        ("rego", True, ("ok", "on (rego); 1 in the database, 1 active")),
+        (
+            "rego",
+            False,
+            ("notice", "on, and everything is denied, because none is active; 1 in the database, 0 active"),
+        ),
+        ("opa", None, ("ok", "the OPA server at http://localhost:1 decides")),
+    ],
+)
+async def test_the_doctor_says_whether_policies_are_enforced(
+    verbs_database_url: str,
+    connected: None,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    active: bool | None,
+    told: tuple[str, str],
+) -> None:
+    if active is not None:
+        async with guild.admin_scope("test"):
+            await guild.policies.put("a", ALLOW, is_active=active)
+    if mode == "opa":
+        pytest.importorskip("httpx")
+    monkeypatch.setenv("MEMORY_GUILD_POLICIES", mode)
+    monkeypatch.setenv("MEMORY_GUILD_OPA_URL", "http://localhost:1")
+    (finding,) = [one for one in await guild.schema.doctor(verbs_database_url) if one.subject == "access policies"]
+    assert (finding.level, finding.detail) == told
+    assert bool(finding.mend) is (finding.level == "notice")

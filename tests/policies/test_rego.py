@@ -259,6 +259,34 @@ def test_the_worker_ends_with_the_process_that_started_it() -> None:
     pytest.fail("the worker goes on")
 
 
+@pytest.mark.long
+def test_a_process_that_was_forked_has_a_worker_of_its_own() -> None:
+    """Two that share one would read each other's answers."""
+    program = (
+        "import asyncio, os\n"
+        "from memory_guild.policies.loading import Policy\n"
+        "from memory_guild.policies.rego import RegoEngine\n"
+        "engine = RegoEngine(timeout_seconds=30)\n"
+        "def ask(rule):\n"
+        "    async def main():\n"
+        "        rego = f'package memory.access\\n{rule} := true\\n'\n"
+        "        answers = [await engine.decide([Policy('p', rego)], [{}] * 20) for _ in range(20)]\n"
+        "        return {decision.allowed for some in answers for decision in some}, engine._process.pid\n"
+        "    return asyncio.run(main())\n"
+        "_, worker = ask('allow')\n"
+        "child = os.fork()\n"
+        "found, own = ask('allow' if child else 'deny')\n"
+        "if child:\n"
+        "    _, status = os.waitpid(child, 0)\n"
+        "    assert (found, own, status) == ({True}, worker, 0), (found, own, worker, status)\n"
+        "    print('right')\n"
+        "else:\n"
+        "    os._exit(0 if found == {False} and own != worker else 1)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert finished.stdout == "right\n", finished.stderr
+
+
 class Counting:
     """An engine that counts what it is asked."""
 

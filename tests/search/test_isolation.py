@@ -12,7 +12,8 @@ from memory_guild.database.scope import current_scope
 from memory_guild.errors import MemoryGuildError
 from tests.search.words import Connection
 
-WORDS = "memory_words (tenant_id, memory_id, lexemes, pivot, is_question, names_time, starts, is_forgotten, is_complete, words)"
+_COLUMNS = "tenant_id, memory_id, lexemes, pivot, is_question, names_time, starts, is_forgotten, is_complete, words"
+WORDS = f"memory_words ({_COLUMNS})"
 SECRETS = [
     "SELECT * FROM memory_words WHERE tenant_id = 'umbrella'",
     "SELECT * FROM memory_words, unnest(lexemes) WHERE lexeme LIKE 'xyl%'",

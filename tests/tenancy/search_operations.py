@@ -96,7 +96,8 @@ _EVERYWHERE = (
     "DELETE FROM {table} WHERE {aimed} RETURNING tenant_id",
     "TRUNCATE {table}",
 )
-_WORDS = "memory_words (tenant_id, memory_id, lexemes, pivot, is_question, names_time, starts, is_forgotten, is_complete, words)"
+_COLUMNS = "tenant_id, memory_id, lexemes, pivot, is_question, names_time, starts, is_forgotten, is_complete, words"
+_WORDS = f"memory_words ({_COLUMNS})"
 _INSERTS = (
     "INSERT INTO memory_word_counts SELECT '{tenant_id}', word, 1 FROM memory_word_counts",
     f"INSERT INTO {_WORDS}"
