@@ -36,8 +36,9 @@ def run(
 ) -> None:
     """Store the memories of a JSON-lines file; each line is an object in the shape of MemoryRecordCreate.
 
-    The file may be compressed (gzip, bzip2, xz). Bad lines are reported and skipped; all others are stored. Exit code:
-    0 if all lines are good, 1 if some are bad, 2 if the file cannot be read, 130 if you interrupt it.
+    The file may be compressed (gzip, bzip2, xz). Bad lines are reported and skipped, and so is what the screen or the
+    access policies refuse; all others are stored. Exit code: 0 if no line is left out, 1 if some are, 2 if the file
+    cannot be read, 130 if you interrupt it.
     """
     choice = check_choice("on_existing", on_existing, get_args(OnExisting))
     report = jsonl.IngestReport()
@@ -57,7 +58,7 @@ def run(
         _print_if_begun(report)
         raise
     _print_report(report)
-    if report.bad_count:
+    if report.bad_count or report.refused:
         raise typer.Exit(1)
 
 
@@ -113,8 +114,12 @@ def _print_report(report: jsonl.IngestReport) -> None:
         errors.print(f"line {line.number}: {line.reason}", markup=False, highlight=False)
     if report.bad_count > len(report.bad):
         errors.print(f"… and {report.bad_count - len(report.bad):,} more bad lines")
+    for reason, count in report.refused.items():
+        errors.print(f"{count:,} memories: {reason}", markup=False, highlight=False)
     output.print(f"lines read  {report.read:>9,}")
     output.print(f"stored      {report.stored:>9,}")
     output.print(f"duplicates  {report.duplicates:>9,}")
     output.print(f"bad lines   {report.bad_count:>9,}")
+    if report.refused:
+        output.print(f"refused     {report.refused.total():>9,}")
     output.print(f"seconds     {report.seconds:>9.1f}")

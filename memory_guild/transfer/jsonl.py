@@ -10,17 +10,18 @@ import asyncio
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, overload
 
 from pydantic import ValidationError, create_model
 
-from memory_guild.errors import InvalidInputError, UnreadableFileError
+from memory_guild.errors import AccessDeniedError, ContentRefusedError, InvalidInputError, UnreadableFileError
 from memory_guild.memories.merging import OnExisting
 from memory_guild.memories.storing import remember_many
 from memory_guild.serializers import MemoryRecordCreate, invalid_inputs
@@ -62,7 +63,7 @@ Line: TypeAlias = MemoryRecordCreate | BadLine
 class IngestReport(Sequence[BadLine]):
     """The result of storing a file. It is the sequence of the first bad lines, so it is false if all lines are good.
 
-    ``read`` is the sum of ``stored``, ``duplicates`` and ``bad_count``.
+    ``read`` is the sum of ``stored``, ``duplicates``, ``bad_count`` and the numbers in ``refused``.
 
     It is right at any time: if :func:`ingest` fails or is cancelled, the report passed to it says what is stored.
 
@@ -72,6 +73,7 @@ class IngestReport(Sequence[BadLine]):
         duplicates: Memories that existed before, or occurred earlier in the file.
         bad_count: Bad lines.
         bad: The first bad lines, at most ``LISTED_BAD_LINES``.
+        refused: How many memories the screen or the access policies refused, for each reason.
         seconds: How long it took.
     """
 
@@ -80,6 +82,7 @@ class IngestReport(Sequence[BadLine]):
     duplicates: int = 0
     bad_count: int = 0
     bad: tuple[BadLine, ...] = ()
+    refused: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     def __len__(self) -> int:
@@ -205,10 +208,16 @@ async def _store(
         of_tenants.setdefault(record.tenant_id, []).append(record)
     for tenant_id, its_records in sorted(of_tenants.items()):
         async with tenant_scope(tenant_id):
-            stored = await remember_many(its_records, source=source, on_existing=on_existing, on_forgotten="keep")
+            stored = await remember_many(
+                its_records, source=source, on_existing=on_existing, on_forgotten="keep", on_error="report"
+            )
+            for error in stored.errors.values():
+                if not isinstance(error, (AccessDeniedError, ContentRefusedError)):
+                    raise error
         report.read += len(its_records)
         report.stored += stored.created + stored.held
         report.duplicates += stored.existing
+        report.refused.update(str(error) for error in stored.errors.values())
 
 
 def _take(lines: Iterator[Line], batch_size: int) -> list[Line]:

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
+import memory_guild as guild
 from memory_guild.cli import app
 from memory_guild.transfer import jsonl
 from tests.cli.test_demo import count_after
@@ -112,3 +113,19 @@ def test_a_database_without_tables_says_what_to_do(
     assert done.returncode == 1
     assert "memory-guild upgrade" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def refusing(candidate: guild.Candidate) -> guild.Verdict:
+    """A screen."""
+    return guild.Verdict.refuse("two") if candidate.content_text == "two" else guild.Verdict.allow()
+
+
+def test_what_the_screen_refuses_is_counted_and_the_rest_stored(
+    configured: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_SCREEN", f"{__name__}:refusing")
+    output, errors = run(write(tmp_path, line("one"), line("two"), line("three"), "no JSON"), exit_code=1)
+    labels = ("lines read", "stored", "duplicates", "bad lines", "refused")
+    assert [count_after(label, output) for label in labels] == [4, 2, 0, 1, 1]
+    assert "1 memories: the screen refused the memory: two" in errors
+    assert stored_texts(configured) == ["one", "three"]
