@@ -135,6 +135,7 @@ async def test_what_sql_has_written_denies_everything_where_it_is_no_policy(
     assert decision.reason.startswith(f"the policy bad failed: {reason}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [0.3, 0.0])
 async def test_no_request_is_decided_by_a_policy_older_than_the_setting_says(
     verbs_database_url: str,
