@@ -347,6 +347,15 @@ def test_what_the_search_costs_is_measured(server_url: str, has_vectors: bool) -
     assert {row["verdict"] for row in read_rows(printed) if row["work"] in exact} == {"pass"}
 
 
+def test_what_policies_cost_is_measured(server_url: str) -> None:
+    printed = run_quickly("benchmarks.policies", server_url)
+    scopes = ("a scope of its own", "20 in one scope")
+    assert [row["work"] for row in read_rows(printed)] == [
+        *(f"{verb}, {scope}" for verb in ("remember", "get", "newest 50") for scope in scopes),
+        *(f"{kind} decisions, {count} at a time" for kind in ("known", "new") for count in ("one", "100")),
+    ]
+
+
 def test_parts_of_what_the_search_costs_run_in_their_own_order() -> None:
     options = SearchOptions.parse(["--only", "cpu", "--only", "latency", "--memories", "5000"])
     assert (list(options.parts), options.memories) == (["latency", "cpu"], 5_000)

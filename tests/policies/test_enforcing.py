@@ -12,6 +12,7 @@ import pytest
 
 import memory_guild as guild
 from memory_guild.errors import AccessDeniedError, MemoryGuildError, MemoryNotFoundError
+from memory_guild.policies.deciding import Decider
 from memory_guild.search import embeddings
 
 OWN_ONLY = """
@@ -334,6 +335,34 @@ async def test_policies_see_the_source_that_a_memory_comes_from_or_would(ids: Id
                 await guild.remember("from nowhere", source_type="external")
     assert [memory.content_text for memory in found] == ["from the good one"]
     assert report.refused == 1
+
+
+async def test_the_input_of_every_verb_has_the_documented_shape(ids: Ids, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    decide = Decider.decide
+
+    async def watched(self: Decider, inputs: Any) -> Any:
+        seen.extend(inputs)
+        return await decide(self, inputs)
+
+    monkeypatch.setattr(Decider, "decide", watched)
+    async with guild.connect(check_schema=False):
+        await put("package memory.access\nallow if input.tenant_id\n# input: all of it is read\n")
+        async with guild.admin_scope("test"):
+            await guild.sources.register("crm", source_type="api", metadata={"trust": 0.9})
+        async with guild.tenant_scope("acme", "me"):
+            await guild.remember("from the CRM", source_type="external", source="crm", metadata={"n": 1})
+            await guild.find(source="crm")
+            for name in [*(CHANGING.keys() - {"supersede", "forget"}), "forget"]:  # `update` changes the text already
+                await CHANGING[name](ids)
+        async with guild.tenant_scope("acme"):
+            await guild.find()
+    inputs = [guild.policies.PolicyInput.model_validate(given) for given in seen]
+    assert {str(given.action) for given in inputs} >= {
+        *("remember", "read", "update", "forget", "restore", "relate", "unrelate", "embed")
+    }
+    assert {given.source.name for given in inputs if given.source is not None} == {"crm"}
+    assert {given.agent_id for given in inputs} == {"me", None}
 
 
 async def test_what_may_not_be_released_stays_in_quarantine(ids: Ids) -> None:
