@@ -91,6 +91,10 @@ NEED_ALL_EXTRAS = (
 """They import what only the extra ``dev`` installs, so they are part of the long run."""
 
 
+LONG_AS_A_WHOLE = ("embedded/", "policies/test_enforcing.py", "policies/test_kit.py", "policies/test_rego.py")
+"""Each test is short, and there are many: the README's test command takes less than five minutes without them."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option that runs everything."""
     parser.addoption("--long", action="store_true", help="run the long tests too")
@@ -107,7 +111,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.relative_to(folder).as_posix().startswith(ONCE_IS_ENOUGH):
             item.add_marker(pytest.mark.any_server)
-        if item.path.name in NEED_ALL_EXTRAS:
+        if item.path.name in NEED_ALL_EXTRAS or item.path.relative_to(folder).as_posix().startswith(LONG_AS_A_WHOLE):
             item.add_marker(pytest.mark.long)
     if not config.getoption("--long"):
         left_out = [item for item in items if item.get_closest_marker("long")]

@@ -165,7 +165,6 @@ async def everything(url: str) -> Any:
         await connection.close()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", READING)
 async def test_what_may_not_be_read_is_not_returned(name: str, ids: Ids) -> None:
     theirs = {ids["theirs"], ids["their second"], ids["their forgotten"]}
@@ -191,7 +190,6 @@ async def test_what_may_not_be_read_is_not_returned(name: str, ids: Ids) -> None
     assert not [memory_id for memory_id in theirs if str(memory_id) in shown and name not in ("get_many", "hydrate")]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", CHANGING)
 async def test_what_is_denied_changes_nothing_and_the_scope_goes_on(name: str, ids: Ids, search_url: str) -> None:
     before = await everything(search_url)
@@ -208,7 +206,6 @@ async def test_what_is_denied_changes_nothing_and_the_scope_goes_on(name: str, i
         assert caught.value.reason.endswith("no policy allows it")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", CHANGING)
 async def test_what_is_allowed_is_done(name: str, ids: Ids, search_url: str) -> None:
     async with guild.connect(check_schema=False):

@@ -72,7 +72,6 @@ async def test_it_agrees_with_plain_python(patient_engine: RegoEngine) -> None:
     await agree(patient_engine, 1, 40)
 
 
-@pytest.mark.long
 async def test_a_thousand_policies_agree_with_plain_python(patient_engine: RegoEngine) -> None:
     await agree(patient_engine, 2, 1000)
 
@@ -132,7 +131,6 @@ async def test_what_opa_1_accepts_is_accepted(patient_engine: RegoEngine, rego: 
 TEN = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("rego", "reason"),
     [
@@ -169,7 +167,6 @@ async def test_a_hostile_policy_denies_and_the_next_question_is_answered(
     assert allowed.allowed
 
 
-@pytest.mark.long
 async def test_too_much_memory_ends_the_worker_in_time() -> None:
     engine = RegoEngine(timeout_seconds=30.0, memory_max_bytes=150_000_000)
     rego = PACKAGE + f"t := {TEN}\nallow if count([[a, b, c, d, e, f] | t[a]; t[b]; t[c]; t[d]; t[e]; t[f]]) == 1"
@@ -186,7 +183,6 @@ async def test_the_worker_sees_no_environment(engine: RegoEngine, monkeypatch: p
     assert "SECRET_OF_THE_TEST" not in environment_of(engine._process.pid)
 
 
-@pytest.mark.long
 async def test_a_worker_that_is_killed_again_and_again_denies_and_hangs_nothing(engine: RegoEngine) -> None:
     """Whatever moment it is killed in: an answer is right or a denial, and there always is one."""
     stop = False
@@ -237,7 +233,6 @@ async def test_a_compilation_that_takes_too_long_is_an_error_not_a_policy() -> N
     await engine.close()
 
 
-@pytest.mark.long
 def test_the_worker_ends_with_the_process_that_started_it() -> None:
     """Also where that one is killed."""
     program = (
@@ -259,7 +254,6 @@ def test_the_worker_ends_with_the_process_that_started_it() -> None:
     pytest.fail("the worker goes on")
 
 
-@pytest.mark.long
 def test_a_process_that_was_forked_has_a_worker_of_its_own() -> None:
     """Two that share one would read each other's answers."""
     program = (
