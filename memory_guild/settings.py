@@ -406,6 +406,10 @@ def _policies_engine(text: str) -> str:
 def _web_address(text: str) -> str:
     if not re.fullmatch(_WEB_ADDRESS, text):
         raise ValueError
+    if re.search(r"://[^/?#]*@", text):
+        raise _RefusedError(
+            "must not contain a password, because `memory-guild doctor` shows it; see the token's setting"
+        )
     return text
 
 

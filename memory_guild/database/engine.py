@@ -176,6 +176,8 @@ class GuildClient(TranslatingClient):
             self._pool = self._bound_loop = self._maintenance = None
             if self.owns_vector_index:
                 self.vector_index, self.owns_vector_index = None, False
+            self.decider = None
+            self.closed_with_it.clear()
             self._pool_init_lock = asyncio.Lock()
 
     def _check_bound_loop(self) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import memory_guild as guild
 from memory_guild import Candidate, StoreOutcome, Verdict
 from memory_guild.errors import ContentRefusedError, InvalidInputError, SettingsError
+from memory_guild.models import hash_content
 from tests.memories.storing import Connection
 
 SECRET = "the code is 1234"
@@ -83,6 +84,19 @@ async def test_a_batch_reports_what_was_redacted_and_refused(
     assert report.redactions == {1: "a code", 3: "a code", 4: "a code"}
     assert str(report[2].error) == "the screen refused the memory: says so itself"
     assert "1234" not in await everything(superuser)
+
+
+async def test_a_hash_that_is_given_is_that_of_the_text_that_is_given(
+    verbs_database_url: str, superuser: Connection
+) -> None:
+    item = {"content_text": SECRET, "source_type": "conversation", "content_hash": hash_content(SECRET)}
+    async with guild.connect(verbs_database_url, screen=screen), guild.tenant_scope("acme", "scribe"):
+        report = await guild.remember_many([item])
+        with pytest.raises(InvalidInputError, match="content_hash"):
+            await guild.remember_many([item | {"content_hash": hash_content(REDACTED)}])
+
+    assert report.redactions == {0: "a code"}
+    assert REDACTED in await everything(superuser)
 
 
 async def test_a_batch_that_raises_names_the_item_and_stores_nothing(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 
@@ -208,6 +211,10 @@ async def test_the_worker_ends_with_the_pool(verbs_database_url: str) -> None:
             {"MEMORY_GUILD_POLICIES": "opa", "MEMORY_GUILD_OPA_URL": "localhost:8181"},
             "MEMORY_GUILD_OPA_URL: must begin with http:// or https://",
         ),
+        (
+            {"MEMORY_GUILD_POLICIES": "opa", "MEMORY_GUILD_OPA_URL": "http://user:secret@localhost:8181"},
+            "MEMORY_GUILD_OPA_URL: must not contain a password",
+        ),
     ],
 )
 async def test_settings_that_cannot_be_used(
@@ -270,3 +277,48 @@ async def test_the_doctor_says_whether_policies_are_enforced(
     (finding,) = [one for one in await guild.schema.doctor(verbs_database_url) if one.subject == "access policies"]
     assert (finding.level, finding.detail) == told
     assert bool(finding.mend) is (finding.level == "notice")
+
+
+@pytest.mark.long
+def test_an_event_loop_that_follows_another_has_an_engine_of_its_own(verbs_database_url: str) -> None:
+    """Scripts and notebooks call asyncio.run() again and again, and eight tasks wait for the engine at once."""
+    program = """
+import asyncio
+import os
+import subprocess
+import sys
+from tortoise import Tortoise
+import memory_guild as guild
+from memory_guild.database.engine import client
+from memory_guild.settings import TORTOISE_ORM
+
+async def set_up():
+    await Tortoise.init(config=TORTOISE_ORM)
+    async with guild.admin_scope("test"):
+        await guild.policies.put("of several loops", "package memory.access\\nallow := true\\n")
+    return await work()
+
+async def work():
+    async def store(number):
+        async with guild.tenant_scope("acme", "me"):
+            await guild.remember(f"in several loops {number}", source_type="document")
+            return client().pool.decider
+    return set(await asyncio.gather(*map(store, range(8))))
+
+deciders = [asyncio.run(work()) if number else asyncio.run(set_up()) for number in range(3)]
+print([len(found) for found in deciders], len(set().union(*deciders)))
+
+async def clean_up():
+    async with guild.admin_scope("test"):
+        await guild.policies.remove("of several loops")
+asyncio.run(clean_up())
+"""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MEMORY_GUILD_")},
+        "MEMORY_GUILD_DATABASE_URL": verbs_database_url,
+        "MEMORY_GUILD_POLICIES": "rego",
+    }
+    finished = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert finished.stdout == "[1, 1, 1] 3\n", finished.stderr
