@@ -33,7 +33,7 @@ class RegoEngine:
     """The engine in this process' own worker, which starts with the first question.
 
     Args:
-        timeout_seconds: How long one evaluation, of at most a hundred inputs, may take.
+        timeout_seconds: How long one request, of at most a hundred inputs, may take.
         memory_max_bytes: How much memory the worker may have. It is watched where ``/proc`` tells it.
     """
 
@@ -64,7 +64,7 @@ class RegoEngine:
             raise _policy_error(rego, refused["reason"], refused["position"])
 
     async def decide(self, policies: Sequence[Policy], inputs: Sequence[Mapping[str, Any]]) -> list[Decision]:
-        """Decide about inputs, all in one evaluation of each policy. It raises nothing: what fails denies."""
+        """Decide about inputs, a hundred in one request to the worker. It raises nothing: what fails denies."""
         decisions: list[Decision] = []
         for first in range(0, len(inputs), _INPUTS_AT_ONCE):
             decisions += await self._decide_some(policies, inputs[first : first + _INPUTS_AT_ONCE])
