@@ -6,6 +6,8 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, get_args
 
+import asyncpg
+
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
 from memory_guild.errors import (
@@ -29,7 +31,7 @@ from memory_guild.tenancy import ATTEMPTS
 from memory_guild.types import PolicyAction, SourceType, StoreOutcome
 
 _REMEMBER = Statement("memories/remember_memory")
-_REMEMBER_WITH_METADATA = Statement("memories/remember_with_metadata")
+_REMEMBER_ANEW = Statement("memories/remember_anew")
 
 
 class Remembered(MemoryResult, NamedTuple("Remembered", [("memory", MemoryRecord), ("outcome", StoreOutcome)])):
@@ -175,19 +177,17 @@ async def remember_many(
 
 
 async def _store(drafter: Drafter, draft: Draft, on_existing: OnExisting, on_forgotten: OnForgotten) -> Remembered:
-    arguments: list[Any] = [
-        *(draft.agent_id, drafter.tenant_id, draft.source_type, draft.content_text, draft.content_hash, draft.metadata),
-        *(on_forgotten == "restore", draft.created_at),
-    ]
-    statement = _REMEMBER
-    if on_existing != "keep" and draft.metadata is not None:
-        statement = _REMEMBER_WITH_METADATA
-        arguments += [on_existing == "merge", drafter.metadata_max_bytes]
-    for _ in range(ATTEMPTS):
-        if (row := await statement.fetch_row(*arguments)) is not None:
-            break
-    else:
-        raise TransactionConflictError("other transactions keep storing and deleting this memory; run the scope again")
+    restores = on_forgotten == "restore"
+    arguments = (
+        *(draft.agent_id, drafter.tenant_id, draft.source_type, draft.content_text, draft.content_hash),
+        *(draft.metadata, draft.created_at),
+    )
+    row = None
+    if on_existing == "keep" or draft.metadata is None:
+        row = await _run(_REMEMBER, *arguments)
+    if row is None or (restores and row["is_deleted"] and row["same_text"]):
+        changes, merges = on_existing != "keep", on_existing == "merge"
+        row = await _run(_REMEMBER_ANEW, *arguments, restores, changes, merges, drafter.metadata_max_bytes)
     memory = model_from(MemoryRecord, row)
     if not row["same_text"]:
         raise HashCollisionError(draft.agent_id, draft.content_hash)
@@ -196,6 +196,13 @@ async def _store(drafter: Drafter, draft: Draft, on_existing: OnExisting, on_for
     if not row["fits"]:
         raise merged_too_large(drafter.metadata_max_bytes)
     return Remembered(memory, StoreOutcome(row["outcome"]))
+
+
+async def _run(statement: Statement, *arguments: Any) -> asyncpg.Record:
+    for _ in range(ATTEMPTS):
+        if (row := await statement.fetch_row(*arguments)) is not None:
+            return row
+    raise TransactionConflictError("other transactions keep storing and deleting this memory; run the scope again")
 
 
 async def _store_if_allowed(

@@ -24,6 +24,9 @@ pytestmark = pytest.mark.long
 WAITING = """
 SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid)
 """
+WAITING_FOR_MEMORIES = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'memory_records'::regclass)
+"""
 
 
 @pytest.fixture
@@ -62,19 +65,25 @@ async def test_memories_that_are_there_already_are_indexed(filled: str) -> None:
     assert (await guild.schema.validate(filled)).differences == ()
 
 
-async def test_words_that_an_earlier_version_weighed_are_made_anew(
-    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def upgrade_to_earlier_weights(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Install the search as it was before words were weighed otherwise; the names of the migrations since."""
     known = known_migrations("search")
     weighing = next(number for number, name in enumerate(known) if name.endswith("_weights_of_words.py"))
     earlier, later = known[:weighing], known[weighing:]
-    shutil.copytree(migrations.migrations_folder(), tmp_path / "migrations")
+    shutil.copytree(migrations.migrations_folder(), folder / "migrations")
     for name in later:
-        (tmp_path / "migrations" / "search" / name).unlink()
+        (folder / "migrations" / "search" / name).unlink()
     with monkeypatch.context() as patched:
         for module in (migrations, migrating):
-            patched.setattr(module, "migrations_folder", lambda: tmp_path / "migrations")
-        assert await guild.upgrade(filled, search=True) == earlier
+            patched.setattr(module, "migrations_folder", lambda: folder / "migrations")
+        assert await guild.upgrade(url, search=True) == earlier
+    return later
+
+
+async def test_words_that_an_earlier_version_weighed_are_made_anew(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = await upgrade_to_earlier_weights(filled, tmp_path, monkeypatch)
     with pytest.raises(AssertionError):
         await assert_all_vectors_are_true(filled)
 
@@ -82,6 +91,25 @@ async def test_words_that_an_earlier_version_weighed_are_made_anew(
 
     await assert_all_vectors_are_true(filled)
     assert (await guild.schema.validate(filled)).differences == ()
+
+
+async def test_functions_of_triggers_are_replaced_when_no_scope_runs_them(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = await upgrade_to_earlier_weights(filled, tmp_path, monkeypatch)
+    watching = await asyncpg.connect(filled)
+    async with guild.connect(filled, check_schema=False), guild.tenant_scope("acme", agent_id="scribe"):
+        first = await guild.remember("The door is red.", source_type="document")
+        upgrading = asyncio.create_task(guild.upgrade(filled))
+        async with asyncio.timeout(60):
+            while not await watching.fetchval(WAITING_FOR_MEMORIES):  # noqa: ASYNC110 - another connection waits
+                await asyncio.sleep(0.01)
+        second = await guild.remember("So is the gate.", source_type="document")
+        await guild.relate(second, first, "follows")
+        await guild.forget(first)
+    await watching.close()
+    assert await upgrading == later
+    await assert_all_vectors_are_true(filled)
 
 
 async def test_memories_of_a_sealed_database_are_indexed(filled: str) -> None:

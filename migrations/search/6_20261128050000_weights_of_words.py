@@ -1,6 +1,8 @@
-"""What storing and recalling cost: fewer statements, planned once, and by key alone.
+"""Other weights of words, by which more answers are found, and less work for storing and recalling.
 
-Nothing is stored differently. What was planned anew for each memory, or joined in a way that suits empty tables, is not.
+Of a memory's words, those of three memories that follow it count now, not of two, and those of what it references count
+more. Of a question's words, those with a capital letter count more, and very rare ones a little less.
+What was planned anew for each memory, or joined in a way that suits empty tables, is planned once, and by key alone.
 """
 
 from tortoise import BaseDBAsyncClient
@@ -10,15 +12,82 @@ RUN_IN_TRANSACTION = True
 
 async def upgrade(db: BaseDBAsyncClient) -> str:
     return """
+-- Whoever stores or relates runs the functions that are changed here: this waits for them, and they for it.
+LOCK TABLE memory_records, memory_relationships IN SHARE ROW EXCLUSIVE MODE;
 DO $migration$
 DECLARE
     home TEXT := current_schema();
     vector_home TEXT := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector');
 BEGIN
+    -- All words are to be made anew. A column with a default is added at once, while to update it would rewrite the table.
+    EXECUTE format($ddl$
+        ALTER TABLE %1$I.memory_words DROP COLUMN is_complete;
+        ALTER TABLE %1$I.memory_words ADD COLUMN is_complete BOOLEAN NOT NULL DEFAULT false;
+        ALTER TABLE %1$I.memory_words ALTER COLUMN is_complete SET DEFAULT true;
+    $ddl$, home);
+
     EXECUTE format($functions$
+        -- A question's words. Those that it writes with a capital letter have the label A, but not for the letter that
+        -- it begins with: they are names, more often than others.
+        CREATE FUNCTION %1$I.memory_guild_asked(question TEXT) RETURNS TSVECTOR
+        LANGUAGE sql STABLE PARALLEL SAFE SET search_path = %1$I, pg_catalog, pg_temp AS $body$
+            SELECT setweight(to_tsvector(memory_guild_text_search(), question), 'A', tsvector_to_array(to_tsvector(
+                memory_guild_text_search(), regexp_replace(question, '^\\W*\\w+|\\m[^[:upper:]]\\w*', ' ', 'g')
+            )))
+        $body$;
+
+        -- A question as a vector: each of its words with its rarity among the tenant's memories; those with the label A
+        -- count half more.
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_question(tenant VARCHAR, lexemes TSVECTOR) RETURNS %2$I.SPARSEVEC
+        LANGUAGE sql STABLE SET search_path = %1$I, %2$I, pg_catalog, pg_temp AS $body$
+            SELECT ('{' || COALESCE(string_agg(number || ':' || (
+                    weight * ln(1 + (total - least(df, total) + 0.5) / (least(df, total) + 0.5)) ^ 0.85
+                )::real, ','), '') || '}/536870912')::sparsevec
+            FROM (
+                SELECT memory_guild_word(lexeme) AS number, max(CASE WHEN 'A' = ANY (weights) THEN 1.5 ELSE 1 END) AS weight
+                FROM unnest(lexemes) GROUP BY 1
+            ) AS asked
+            CROSS JOIN (
+                SELECT COALESCE((SELECT memories FROM memory_word_counts WHERE tenant_id = tenant AND word = 0), 0) + 2.0 AS total
+            ) AS size
+            CROSS JOIN LATERAL (
+                SELECT COALESCE((
+                    SELECT memories FROM memory_word_counts WHERE tenant_id = tenant AND word = asked.number
+                ), 0)::float AS df
+            ) AS counted
+        $body$;
+
+        -- As before, without settings and with qualified names, so that it becomes a part of the statements that use it.
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_language(OUT months TEXT[], OUT names_time TEXT, OUT asks_when TEXT) RETURNS SETOF RECORD
+        LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $body$
+            SELECT built_in.months::pg_catalog.text[], built_in.names_time, built_in.asks_when
+            FROM (VALUES
+                (
+                    'pg_catalog.english',
+                    '{January,February,March,April,May,June,July,August,September,October,November,December}',
+                    '\\y(yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|monday|tuesday|wednesday|thursday'
+                        '|friday|saturday|sunday|january|february|march|april|may|june|july|august|september|october|november'
+                        '|december|since|recently|\\d{4})\\y',
+                    '\\y(when|how long|what (date|time|month|year|day)|which (month|year|day))\\y'
+                ),
+                (
+                    'pg_catalog.german',
+                    '{Januar,Februar,März,April,Mai,Juni,Juli,August,September,Oktober,November,Dezember}',
+                    -- Of words that begin with an umlaut the rest: in some locales it is no letter to regular expressions.
+                    '\\y(gestern|vorgestern|heute|morgen|bermorgen|(letzt|vorig|n[äÄ]chst|kommend)e[mnrs]?|vor \\w+ (tag|woche|monat|jahr)(e|en|n)?'
+                        '|wochen?|wochenendes?|monate?[ns]?|jahre?[ns]?|montags?|dienstags?|mittwochs?|donnerstags?|freitags?|samstags?'
+                        '|sonnabends?|sonntags?|januar|februar|m[äÄ]rz|april|mai|juni|juli|august|september|oktober|november|dezember'
+                        '|seit|k[üÜ]rzlich|neulich|\\d{4})\\y',
+                    '\\y(wann|wie lange|wie sp[äÄ]t|(welche[mnrs]?|was f[üÜ]r eine?[mnrs]?) (datum|uhrzeit|zeit|monat|jahr|tag)|wie ?viel uhr)\\y'
+                )
+            ) AS built_in (text_search, months, names_time, asks_when)
+            WHERE built_in.text_search::pg_catalog.regconfig OPERATOR(pg_catalog.=) %1$I.memory_guild_text_search()
+        $body$;
+
         -- As before, and planned once, since it finds memories by their ids: to plan it takes longer than to run it.
         CREATE OR REPLACE FUNCTION %1$I.memory_guild_own_words(ids UUID[]) RETURNS VOID
-        LANGUAGE plpgsql SET search_path = %1$I, %2$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
+        LANGUAGE plpgsql SET search_path = %1$I, %2$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+        SET enable_seqscan = off SET enable_bitmapscan = off AS $body$
         BEGIN
             INSERT INTO memory_words AS stored
                 (tenant_id, memory_id, lexemes, pivot, is_question, names_time, is_forgotten, words, text_search)
@@ -35,7 +104,7 @@ BEGIN
                 SELECT CASE WHEN memory.is_deleted THEN '' ELSE left(memory.content_text, 200000) END AS text
             ) AS read
             CROSS JOIN LATERAL (
-                SELECT lexemes, 0.5 + 0.5 * (SELECT COALESCE(sum(cardinality(positions)), 0) FROM unnest(lexemes)) / 15 AS pivot
+                SELECT lexemes, 0.5 + (SELECT COALESCE(sum(cardinality(positions)), 0) FROM unnest(lexemes))::float / 30 AS pivot
                 FROM (
                     SELECT to_tsvector(memory_guild_text_search(), text || COALESCE(
                         ' ' || CASE WHEN isfinite(created_at) AND is_deleted IS NOT TRUE THEN concat_ws(
@@ -280,17 +349,58 @@ BEGIN
             WHERE refreshed.tenant_id = tenant AND refreshed.memory_id = ANY (wanted) AND refreshed.memory_id = baked.receiver;
         END $body$;
 
-        -- As before. For most memories chance alone says that it is not yet time, and nothing is read.
-        CREATE OR REPLACE FUNCTION %1$I.memory_guild_recount_grown(tenant VARCHAR, stored INT) RETURNS VOID
-        LANGUAGE plpgsql SET search_path = %1$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
+        -- As before, and writes only what has changed.
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_recount_words(tenant VARCHAR) RETURNS VOID
+        LANGUAGE plpgsql SET search_path = %1$I, pg_catalog, pg_temp AS $body$
         DECLARE
-            chance FLOAT := random();
+            total INT;
+            step INT;
         BEGIN
-            IF chance < stored / 10.0 AND chance < stored / greatest(10, 0.2 * COALESCE((
-                SELECT memories FROM memory_word_counts WHERE tenant_id = tenant AND word = 0
-            ), 0)) THEN
-                PERFORM memory_guild_recount_words(tenant);
+            INSERT INTO memory_word_counts VALUES (tenant, 0, 0) ON CONFLICT DO NOTHING;
+            PERFORM FROM memory_word_counts WHERE tenant_id = tenant AND word = 0 FOR UPDATE SKIP LOCKED;
+            IF NOT FOUND THEN
+                RETURN;  -- somebody else is counting
             END IF;
+            SELECT count(*) INTO total FROM memory_words WHERE tenant_id = tenant AND NOT is_forgotten;
+            step := greatest(1, total / 5000);  -- of a large tenant, a sample
+            WITH before AS MATERIALIZED (
+                SELECT word, memories FROM memory_word_counts WHERE tenant_id = tenant
+            ),
+            counted AS MATERIALIZED (
+                SELECT 0 AS word, total AS memories
+                UNION ALL
+                SELECT memory_guild_word(lexeme), count(*) * step FROM memory_words CROSS JOIN unnest(lexemes)
+                WHERE tenant_id = tenant AND (step = 1 OR (hashtextextended(memory_id::text, 0) %% step) = 0)
+                GROUP BY 1
+            ),
+            vanished AS (
+                DELETE FROM memory_word_counts
+                WHERE tenant_id = tenant AND word IN (SELECT word FROM before EXCEPT SELECT word FROM counted)
+            )
+            INSERT INTO memory_word_counts
+            SELECT tenant, word, memories FROM counted
+            WHERE NOT EXISTS (SELECT FROM before WHERE before.word = counted.word AND before.memories = counted.memories)
+            ON CONFLICT (tenant_id, word) DO UPDATE SET memories = EXCLUDED.memories;
+        END $body$;
+
+        -- As before, for one memory with less work.
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_words_inserted() RETURNS TRIGGER
+        LANGUAGE plpgsql SET search_path = %1$I, pg_catalog, pg_temp AS $body$
+        DECLARE
+            ids UUID[] := ARRAY(SELECT memory_id FROM new_rows);
+            tenant VARCHAR;
+            stored INT;
+        BEGIN
+            PERFORM memory_guild_own_words(ids);
+            -- One memory counts for ten, one time in ten: for most of them nothing is read.
+            IF cardinality(ids) > 1 OR random() < 0.1 THEN
+                FOR tenant, stored IN
+                    SELECT tenant_id, count(*) * CASE cardinality(ids) WHEN 1 THEN 10 ELSE 1 END FROM new_rows GROUP BY 1
+                LOOP
+                    PERFORM memory_guild_recount_grown(tenant, stored);
+                END LOOP;
+            END IF;
+            RETURN NULL;
         END $body$;
 
         -- The memories of a tenant whose words answer a question best, planned once for all tenants. Along the key, because
@@ -397,6 +507,7 @@ DROP FUNCTION memory_guild_word_receivers(UUID[], UUID[], UUID[]);
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
     return """
+LOCK TABLE memory_records, memory_relationships IN SHARE ROW EXCLUSIVE MODE;
 DROP FUNCTION memory_guild_nearest_exactly;
 DROP FUNCTION memory_guild_word_reasons;
 DROP FUNCTION memory_guild_closeness_of;
@@ -407,7 +518,99 @@ DECLARE
     home TEXT := current_schema();
     vector_home TEXT := (SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector');
 BEGIN
+    -- All words are to be made anew. A column with a default is added at once, while to update it would rewrite the table.
+    EXECUTE format($ddl$
+        ALTER TABLE %1$I.memory_words DROP COLUMN is_complete;
+        ALTER TABLE %1$I.memory_words ADD COLUMN is_complete BOOLEAN NOT NULL DEFAULT false;
+        ALTER TABLE %1$I.memory_words ALTER COLUMN is_complete SET DEFAULT true;
+    $ddl$, home);
+
     EXECUTE format($functions$
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_word_receivers(memories UUID[], sources UUID[], targets UUID[]) RETURNS SETOF UUID
+        LANGUAGE sql STABLE SET search_path = %1$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
+            WITH RECURSIVE later AS (
+                SELECT id, 3 AS steps FROM unnest(memories) AS id
+                UNION
+                SELECT id, 2 FROM unnest(sources) AS id
+                UNION
+                SELECT edge.source_memory_id, steps - 1 FROM later
+                JOIN memory_relationships AS edge ON edge.target_memory_id = later.id AND edge.relationship_type = 'follows'
+                WHERE steps > 0
+            ),
+            earlier AS (
+                SELECT id, 2 AS steps FROM unnest(memories) AS id
+                UNION
+                SELECT id, 1 FROM unnest(targets) AS id
+                UNION
+                SELECT edge.target_memory_id, steps - 1 FROM earlier
+                JOIN memory_relationships AS edge ON edge.source_memory_id = earlier.id AND edge.relationship_type = 'follows'
+                WHERE steps > 0
+            )
+            SELECT id FROM later
+            UNION
+            SELECT id FROM earlier
+            UNION
+            SELECT target_memory_id FROM memory_relationships
+            WHERE source_memory_id = ANY (memories) AND relationship_type = 'references'
+            UNION
+            SELECT source_memory_id FROM memory_relationships
+            WHERE target_memory_id = ANY (memories) AND relationship_type = 'references'
+        $body$;
+
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_word_lenders(ids UUID[]) RETURNS TABLE (receiver UUID, lender UUID, weight FLOAT, damped BOOLEAN)
+        LANGUAGE sql STABLE SET search_path = %1$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
+            WITH RECURSIVE earlier AS (
+                SELECT id AS receiver, id AS lender, 0 AS distance FROM unnest(ids) AS id
+                UNION ALL
+                SELECT earlier.receiver, edge.target_memory_id, distance + 1 FROM earlier
+                CROSS JOIN LATERAL (
+                    SELECT target_memory_id FROM memory_relationships
+                    WHERE source_memory_id = earlier.lender AND relationship_type = 'follows' ORDER BY target_memory_id LIMIT 64
+                ) AS edge
+                WHERE distance < 3
+            ),
+            later AS (
+                SELECT id AS receiver, id AS lender, 0 AS distance FROM unnest(ids) AS id
+                UNION ALL
+                SELECT later.receiver, edge.source_memory_id, distance + 1 FROM later
+                CROSS JOIN LATERAL (
+                    SELECT source_memory_id FROM memory_relationships
+                    WHERE target_memory_id = later.lender AND relationship_type = 'follows' ORDER BY source_memory_id LIMIT 64
+                ) AS edge
+                WHERE distance < 2
+            )
+            SELECT id, id, 1.0::float, false FROM unnest(ids) AS id
+            UNION ALL
+            SELECT receiver, lender, (ARRAY[0.6, 0.4, 0.2])[distance], true FROM earlier WHERE distance > 0
+            UNION ALL
+            SELECT receiver, lender, (ARRAY[0.4, 0.2])[distance], true FROM later WHERE distance > 0
+            UNION ALL
+            SELECT id, referred.lender, 0.5 / sqrt(count(*) OVER (PARTITION BY id)), false FROM unnest(ids) AS id
+            CROSS JOIN LATERAL (
+                SELECT target_memory_id AS lender FROM memory_relationships
+                WHERE source_memory_id = id AND relationship_type = 'references'
+                UNION
+                SELECT source_memory_id FROM memory_relationships
+                WHERE target_memory_id = id AND relationship_type = 'references'
+                ORDER BY lender LIMIT 64
+            ) AS referred
+        $body$;
+
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_question(tenant VARCHAR, lexemes TSVECTOR) RETURNS %2$I.SPARSEVEC
+        LANGUAGE sql STABLE SET search_path = %1$I, %2$I, pg_catalog, pg_temp AS $body$
+            SELECT ('{' || COALESCE(string_agg(number || ':' || ln(1 + (total - least(df, total) + 0.5) / (least(df, total) + 0.5))::real, ','), '')
+                || '}/536870912')::sparsevec
+            FROM (SELECT DISTINCT memory_guild_word(lexeme) AS number FROM unnest(lexemes)) AS asked
+            CROSS JOIN (
+                SELECT COALESCE((SELECT memories FROM memory_word_counts WHERE tenant_id = tenant AND word = 0), 0) + 2.0 AS total
+            ) AS size
+            CROSS JOIN LATERAL (
+                SELECT COALESCE((
+                    SELECT memories FROM memory_word_counts WHERE tenant_id = tenant AND word = asked.number
+                ), 0)::float AS df
+            ) AS counted
+        $body$;
+
         CREATE OR REPLACE FUNCTION %1$I.memory_guild_own_words(ids UUID[]) RETURNS VOID
         LANGUAGE plpgsql SET search_path = %1$I, %2$I, pg_catalog, pg_temp AS $body$
         BEGIN
@@ -452,76 +655,6 @@ BEGIN
                 names_time = EXCLUDED.names_time, is_forgotten = EXCLUDED.is_forgotten, words = EXCLUDED.words,
                 text_search = EXCLUDED.text_search;
         END $body$;
-
-        CREATE FUNCTION %1$I.memory_guild_word_receivers(memories UUID[], sources UUID[], targets UUID[]) RETURNS SETOF UUID
-        LANGUAGE sql STABLE SET search_path = %1$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
-            WITH RECURSIVE later AS (
-                SELECT id, 3 AS steps FROM unnest(memories) AS id
-                UNION
-                SELECT id, 2 FROM unnest(sources) AS id
-                UNION
-                SELECT edge.source_memory_id, steps - 1 FROM later
-                JOIN memory_relationships AS edge ON edge.target_memory_id = later.id AND edge.relationship_type = 'follows'
-                WHERE steps > 0
-            ),
-            earlier AS (
-                SELECT id, 3 AS steps FROM unnest(memories) AS id
-                UNION
-                SELECT id, 2 FROM unnest(targets) AS id
-                UNION
-                SELECT edge.target_memory_id, steps - 1 FROM earlier
-                JOIN memory_relationships AS edge ON edge.source_memory_id = earlier.id AND edge.relationship_type = 'follows'
-                WHERE steps > 0
-            )
-            SELECT id FROM later
-            UNION
-            SELECT id FROM earlier
-            UNION
-            SELECT target_memory_id FROM memory_relationships
-            WHERE source_memory_id = ANY (memories) AND relationship_type = 'references'
-            UNION
-            SELECT source_memory_id FROM memory_relationships
-            WHERE target_memory_id = ANY (memories) AND relationship_type = 'references'
-        $body$;
-
-        CREATE OR REPLACE FUNCTION %1$I.memory_guild_word_lenders(ids UUID[]) RETURNS TABLE (receiver UUID, lender UUID, weight FLOAT, damped BOOLEAN)
-        LANGUAGE sql STABLE SET search_path = %1$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
-            WITH RECURSIVE earlier AS (
-                SELECT id AS receiver, id AS lender, 0 AS distance FROM unnest(ids) AS id
-                UNION ALL
-                SELECT earlier.receiver, edge.target_memory_id, distance + 1 FROM earlier
-                CROSS JOIN LATERAL (
-                    SELECT target_memory_id FROM memory_relationships
-                    WHERE source_memory_id = earlier.lender AND relationship_type = 'follows' ORDER BY target_memory_id LIMIT 64
-                ) AS edge
-                WHERE distance < 3
-            ),
-            later AS (
-                SELECT id AS receiver, id AS lender, 0 AS distance FROM unnest(ids) AS id
-                UNION ALL
-                SELECT later.receiver, edge.source_memory_id, distance + 1 FROM later
-                CROSS JOIN LATERAL (
-                    SELECT source_memory_id FROM memory_relationships
-                    WHERE target_memory_id = later.lender AND relationship_type = 'follows' ORDER BY source_memory_id LIMIT 64
-                ) AS edge
-                WHERE distance < 3
-            )
-            SELECT id, id, 1.0::float, false FROM unnest(ids) AS id
-            UNION ALL
-            SELECT receiver, lender, (ARRAY[0.6, 0.4, 0.2])[distance], true FROM earlier WHERE distance > 0
-            UNION ALL
-            SELECT receiver, lender, (ARRAY[0.5, 0.25, 0.1])[distance], true FROM later WHERE distance > 0
-            UNION ALL
-            SELECT id, referred.lender, 0.7 / sqrt(count(*) OVER (PARTITION BY id)), false FROM unnest(ids) AS id
-            CROSS JOIN LATERAL (
-                SELECT target_memory_id AS lender FROM memory_relationships
-                WHERE source_memory_id = id AND relationship_type = 'references'
-                UNION
-                SELECT source_memory_id FROM memory_relationships
-                WHERE target_memory_id = id AND relationship_type = 'references'
-                ORDER BY lender LIMIT 64
-            ) AS referred
-        $body$;
 
         CREATE OR REPLACE FUNCTION %1$I.memory_guild_refresh_words(tenant VARCHAR, memories UUID[], sources UUID[], targets UUID[]) RETURNS VOID
         LANGUAGE plpgsql SET search_path = %1$I, %2$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
@@ -568,15 +701,65 @@ BEGIN
             WHERE refreshed.tenant_id = tenant AND refreshed.memory_id = baked.receiver;
         END $body$;
 
-        CREATE OR REPLACE FUNCTION %1$I.memory_guild_recount_grown(tenant VARCHAR, stored INT) RETURNS VOID
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_recount_words(tenant VARCHAR) RETURNS VOID
         LANGUAGE plpgsql SET search_path = %1$I, pg_catalog, pg_temp AS $body$
+        DECLARE
+            total INT;
+            step INT;
         BEGIN
-            IF random() < stored / greatest(10, 0.2 * COALESCE((
-                SELECT memories FROM memory_word_counts WHERE tenant_id = tenant AND word = 0
-            ), 0)) THEN
-                PERFORM memory_guild_recount_words(tenant);
+            INSERT INTO memory_word_counts VALUES (tenant, 0, 0) ON CONFLICT DO NOTHING;
+            PERFORM FROM memory_word_counts WHERE tenant_id = tenant AND word = 0 FOR UPDATE SKIP LOCKED;
+            IF NOT FOUND THEN
+                RETURN;  -- somebody else is counting
             END IF;
+            SELECT count(*) INTO total FROM memory_words WHERE tenant_id = tenant AND NOT is_forgotten;
+            step := greatest(1, total / 5000);  -- of a large tenant, a sample
+            DELETE FROM memory_word_counts WHERE tenant_id = tenant AND word <> 0;
+            INSERT INTO memory_word_counts
+            SELECT tenant, memory_guild_word(lexeme), count(*) * step FROM memory_words CROSS JOIN unnest(lexemes)
+            WHERE tenant_id = tenant AND (step = 1 OR (hashtextextended(memory_id::text, 0) %% step) = 0)
+            GROUP BY 2;
+            UPDATE memory_word_counts SET memories = total WHERE tenant_id = tenant AND word = 0;
         END $body$;
+
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_words_inserted() RETURNS TRIGGER
+        LANGUAGE plpgsql SET search_path = %1$I, pg_catalog, pg_temp AS $body$
+        DECLARE
+            tenant VARCHAR;
+            stored INT;
+        BEGIN
+            PERFORM memory_guild_own_words(ARRAY(SELECT memory_id FROM new_rows));
+            FOR tenant, stored IN SELECT tenant_id, count(*) FROM new_rows GROUP BY 1 LOOP
+                PERFORM memory_guild_recount_grown(tenant, stored);
+            END LOOP;
+            RETURN NULL;
+        END $body$;
+
+        CREATE OR REPLACE FUNCTION %1$I.memory_guild_language(OUT months TEXT[], OUT names_time TEXT, OUT asks_when TEXT) RETURNS SETOF RECORD
+        LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 SET search_path = %1$I, pg_catalog, pg_temp AS $body$
+            SELECT built_in.months::text[], built_in.names_time, built_in.asks_when
+            FROM (VALUES
+                (
+                    'pg_catalog.english',
+                    '{January,February,March,April,May,June,July,August,September,October,November,December}',
+                    '\\y(yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|monday|tuesday|wednesday|thursday'
+                        || '|friday|saturday|sunday|january|february|march|april|may|june|july|august|september|october|november'
+                        || '|december|since|recently|\\d{4})\\y',
+                    '\\y(when|how long|what (date|time|month|year|day)|which (month|year|day))\\y'
+                ),
+                (
+                    'pg_catalog.german',
+                    '{Januar,Februar,März,April,Mai,Juni,Juli,August,September,Oktober,November,Dezember}',
+                    -- Of words that begin with an umlaut the rest: in some locales it is no letter to regular expressions.
+                    '\\y(gestern|vorgestern|heute|morgen|bermorgen|(letzt|vorig|n[äÄ]chst|kommend)e[mnrs]?|vor \\w+ (tag|woche|monat|jahr)(e|en|n)?'
+                        || '|wochen?|wochenendes?|monate?[ns]?|jahre?[ns]?|montags?|dienstags?|mittwochs?|donnerstags?|freitags?|samstags?'
+                        || '|sonnabends?|sonntags?|januar|februar|m[äÄ]rz|april|mai|juni|juli|august|september|oktober|november|dezember'
+                        || '|seit|k[üÜ]rzlich|neulich|\\d{4})\\y',
+                    '\\y(wann|wie lange|wie sp[äÄ]t|(welche[mnrs]?|was f[üÜ]r eine?[mnrs]?) (datum|uhrzeit|zeit|monat|jahr|tag)|wie ?viel uhr)\\y'
+                )
+            ) AS built_in (text_search, months, names_time, asks_when)
+            WHERE built_in.text_search::regconfig = memory_guild_text_search()
+        $body$;
 
         CREATE OR REPLACE FUNCTION %1$I.memory_guild_words_related_anew() RETURNS TRIGGER
         LANGUAGE plpgsql SET search_path = %1$I, pg_catalog, pg_temp AS $body$
@@ -664,6 +847,7 @@ BEGIN
         END $body$;
     $functions$, home, vector_home);
 END $migration$;
+DROP FUNCTION memory_guild_asked(TEXT);
 """
 
 

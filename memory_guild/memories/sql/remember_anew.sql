@@ -1,5 +1,6 @@
--- As remember_memory.sql, but a duplicate gets the metadata $6 too: its keys if $9, or else in place of the memory's
--- own. Merged metadata of more than $10 bytes does not fit, and nothing is written.
+-- As remember_memory.sql, but a forgotten duplicate is restored if $8, and if $9, a duplicate gets the metadata $6, if
+-- there is any: its keys if $10, or else in place of the memory's own. Merged metadata of more than $11 bytes does not
+-- fit, and nothing is written.
 WITH present AS (
     SELECT *
     FROM include.memories AS memory_records
@@ -26,23 +27,23 @@ change AS (
         fits,
         CASE
             WHEN NOT (same_text AND fits) THEN false
-            WHEN present.is_deleted THEN $7::boolean
+            WHEN present.is_deleted THEN $8::boolean
             ELSE (merged.metadata IS DISTINCT FROM present.metadata)
         END AS is_needed
     FROM present
     CROSS JOIN LATERAL (
         SELECT CASE
-            WHEN is_deleted AND NOT $7 THEN metadata
-            WHEN $9::boolean AND jsonb_typeof(metadata) = 'object' THEN metadata || $6::jsonb
+            WHEN NOT $9::boolean OR $6::jsonb IS NULL OR (is_deleted AND NOT $8) THEN metadata
+            WHEN $10::boolean AND jsonb_typeof(metadata) = 'object' THEN metadata || $6
             ELSE $6
         END AS metadata
     ) AS merged
     CROSS JOIN LATERAL (
         SELECT
             content_text = $4::text AS same_text,
-            NOT $9
+            NOT $10
             OR (merged.metadata IS NOT DISTINCT FROM present.metadata)
-            OR octet_length(merged.metadata::text) <= $10::int AS fits
+            OR octet_length(merged.metadata::text) <= $11::int AS fits
     ) AS judged
 ),
 
@@ -56,8 +57,8 @@ created AS (
         $3::varchar,
         $4,
         $5,
-        $6,
-        COALESCE($8::timestamptz, statement_timestamp()),
+        COALESCE($6, '{}'),
+        COALESCE($7::timestamptz, statement_timestamp()),
         statement_timestamp()
     WHERE NOT EXISTS (SELECT FROM present)
     ON CONFLICT (agent_id, tenant_id, content_hash) DO NOTHING
