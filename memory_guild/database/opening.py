@@ -117,7 +117,8 @@ class Opening:
 
     def _text(self, tenant: str) -> str:
         idle_milliseconds = round(self._settings.scope_idle_timeout_seconds * 1000)
-        statements = ["BEGIN", f"SET LOCAL ROLE {self._role}"]
+        # Whatever the server's default: what a statement waited for, the next one has to see.
+        statements = ["BEGIN ISOLATION LEVEL READ COMMITTED", f"SET LOCAL ROLE {self._role}"]
         if self._settings.pooler:
             # A pooler hands over connections that never saw our start-up settings.
             statements += [

@@ -6,6 +6,7 @@ is asked for, ``sql/worded_memories.sql`` takes its place, and where sources are
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
@@ -52,7 +53,7 @@ class Conditions(TypedDict, total=False):
             stand together, ``or`` between words means one of them, and ``-word`` one that it has not. Very frequent
             words, such as "the", do not count; a text of nothing else matches no memory. Needs the search
             (``memory-guild upgrade --search``).
-        source: The data source that they came from, by its name, or several. A name that no source has matches nothing.
+        source: The data source that they came from, by its name, or several.
         min_trust: The least trust, 0 to 1, that their source has. Memories from no source, and from one that states no
             trust, do not match.
         held: True for memories that are held in quarantine, and no others. Not together with ``text``.
@@ -107,6 +108,12 @@ class ConditionArguments(NamedTuple):
     def has_sources(self) -> bool:
         """Whether one condition is on the source that the memory came from."""
         return _SOURCES in self.metadata_operators
+
+    @property
+    def source_names(self) -> frozenset[str]:
+        """The names of the sources that are asked for."""
+        operands = dict(zip(self.metadata_operators, self.metadata_operands, strict=True))
+        return frozenset(json.loads(operands[_SOURCES])["names"] or ()) if self.has_sources else frozenset()
 
 
 class MatchingStatement:

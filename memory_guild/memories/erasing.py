@@ -15,7 +15,7 @@ from memory_guild import audit
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
 from memory_guild.errors import InvalidInputError, ScopeError
-from memory_guild.memories.arguments import check_whole_number, current_tenant
+from memory_guild.memories.arguments import check_whole_number
 from memory_guild.memories.conditions import (
     ConditionArguments,
     Conditions,
@@ -23,6 +23,7 @@ from memory_guild.memories.conditions import (
     condition_arguments,
     narrows,
 )
+from memory_guild.memories.origin import conditions_in_scope
 from memory_guild.memories.permitting import permitted_by_id
 from memory_guild.types import AuditEvent, PolicyAction
 from memory_guild.values.checks import check_name
@@ -107,9 +108,9 @@ async def erase_where(*, batch_size: int = 1000, **conditions: Unpack[Conditions
 
     Raises:
         InvalidInputError: A condition is invalid, or there is none; nothing was changed.
+        UnknownSourceError: No source has a name that is asked for.
         SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
-    tenant = current_tenant()
     if not narrows(conditions):
         raise InvalidInputError(
             "conditions", "are missing; erase_tenant in an admin_scope erases all that a tenant has"
@@ -117,9 +118,8 @@ async def erase_where(*, batch_size: int = 1000, **conditions: Unpack[Conditions
     if conditions.get("text") is None:
         conditions.setdefault("include_forgotten", True)
     named = sorted(name for name, value in conditions.items() if value is not None)
-    return await _erase(
-        condition_arguments(tenant, conditions), batch_size, {"scope": "conditions", "conditions": named}
-    )
+    arguments = await conditions_in_scope(conditions)
+    return await _erase(arguments, batch_size, {"scope": "conditions", "conditions": named})
 
 
 async def _erase(arguments: ConditionArguments, batch_size: int, details: dict[str, object]) -> ErasureReceipt:

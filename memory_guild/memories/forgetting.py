@@ -19,8 +19,9 @@ from memory_guild.memories.arguments import (
     memory_ids_of,
     memory_of,
 )
-from memory_guild.memories.conditions import Conditions, MatchingStatement, condition_arguments, narrows
+from memory_guild.memories.conditions import Conditions, MatchingStatement, narrows
 from memory_guild.memories.newest import all_newest
+from memory_guild.memories.origin import conditions_in_scope
 from memory_guild.memories.permitting import permitted_by_id, require_by_id
 from memory_guild.policies.enforcing import are_enforced
 from memory_guild.types import AuditEvent, PolicyAction
@@ -86,11 +87,12 @@ async def forget_where(**conditions: Unpack[Conditions]) -> int:
 
     Raises:
         InvalidInputError: A condition is invalid, or there is none; nothing was changed.
+        UnknownSourceError: No source has a name that is asked for.
         SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
     if not narrows(conditions):
         raise InvalidInputError("conditions", "are missing; without one, every memory of the tenant would be forgotten")
-    arguments = condition_arguments(current_tenant(), conditions)
+    arguments = await conditions_in_scope(conditions)
     if not are_enforced():
         return len(await _FORGET_MATCHING.for_conditions(arguments).fetch(*arguments))
     matching = [row["memory_id"] async for rows in all_newest(arguments) for row in rows if not row["is_deleted"]]

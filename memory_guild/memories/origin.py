@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import NamedTuple
 from uuid import UUID
@@ -11,6 +12,8 @@ import asyncpg
 
 from memory_guild.database.statements import Statement
 from memory_guild.errors import InactiveSourceError, SourceRequiredError, UnknownSourceError
+from memory_guild.memories.arguments import current_tenant
+from memory_guild.memories.conditions import ConditionArguments, Conditions, condition_arguments
 from memory_guild.settings import sources_must_be_named
 from memory_guild.values.checks import check_name, plain
 
@@ -56,8 +59,35 @@ async def origin_named(source: str | None) -> Origin | None:
 
 async def unknown_source(name: str) -> UnknownSourceError:
     """The error for a name that no source has, with the nearest one that there is."""
-    names = [row["source_name"] for row in await _NAMES.fetch()]
-    return UnknownSourceError(name, next(iter(get_close_matches(name, names, n=1)), None))
+    return _unknown_among(name, {row["source_name"] for row in await _NAMES.fetch()})
+
+
+def _unknown_among(name: str, known: AbstractSet[str]) -> UnknownSourceError:
+    return UnknownSourceError(name, next(iter(get_close_matches(name, sorted(known), n=1)), None))
+
+
+async def conditions_in_scope(conditions: Conditions) -> ConditionArguments:
+    """The conditions on memories of the scope's tenant, checked and encoded.
+
+    Raises:
+        InvalidInputError: A condition is unknown or invalid; ``field`` names it.
+        UnknownSourceError: No source has a name that is asked for.
+    """
+    arguments = condition_arguments(current_tenant(), conditions)
+    await refuse_unknown_sources(arguments)
+    return arguments
+
+
+async def refuse_unknown_sources(arguments: ConditionArguments) -> None:
+    """Ask whether there are the sources that conditions name: a misspelt one would silently match nothing.
+
+    Raises:
+        UnknownSourceError: No source has a name that is asked for.
+    """
+    if arguments.source_names:
+        known = {row["source_name"] for row in await _NAMES.fetch()}
+        for name in sorted(arguments.source_names - known):
+            raise _unknown_among(name, known)
 
 
 async def stamp(origin: Origin, tenant_id: str, memory_ids: Sequence[UUID]) -> list[asyncpg.Record]:

@@ -19,9 +19,10 @@ from memory_guild.memories.arguments import (
     memory_id_of,
     memory_ids_of,
 )
-from memory_guild.memories.conditions import ConditionArguments, Conditions, MatchingStatement, condition_arguments
+from memory_guild.memories.conditions import ConditionArguments, Conditions, MatchingStatement
 from memory_guild.memories.cursors import BEGINNING, Position, cursor_after, read_cursor
 from memory_guild.memories.newest import all_newest, newest
+from memory_guild.memories.origin import conditions_in_scope
 from memory_guild.memories.permitting import readable, readable_rows
 from memory_guild.memories.relations import checked_relations, memories_with
 from memory_guild.memories.results import Memories
@@ -133,12 +134,13 @@ async def find(
 
     Raises:
         InvalidInputError: A condition, a relation, the limit or the cursor is invalid.
+        UnknownSourceError: No source has a name that is asked for.
         SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
     names = checked_relations(relations)
     check_whole_number("limit", limit)
     after = BEGINNING if cursor is None else read_cursor(cursor)
-    rows = await _readable_newest(condition_arguments(current_tenant(), conditions), after, limit + 1)
+    rows = await _readable_newest(await conditions_in_scope(conditions), after, limit + 1)
     memories = await memories_with(rows[:limit], names)
     return Page(memories, cursor_after(memories[-1]) if len(rows) > limit else None)
 
@@ -153,9 +155,10 @@ async def find_all(**conditions: Unpack[Conditions]) -> AsyncGenerator[MemoryRec
 
     Raises:
         InvalidInputError: A condition is unknown or invalid.
+        UnknownSourceError: No source has a name that is asked for.
         SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
-    arguments = condition_arguments(current_tenant(), conditions)
+    arguments = await conditions_in_scope(conditions)
     begun = current_scope().transaction
     async for rows in all_newest(arguments):
         for memory in await readable(list(memories_from(rows))):
@@ -174,9 +177,10 @@ async def count(**conditions: Unpack[Conditions]) -> int:
 
     Raises:
         InvalidInputError: A condition is unknown or invalid.
+        UnknownSourceError: No source has a name that is asked for.
         SearchNotInstalledError: ``text`` is given, and the database has no search tables.
     """
-    arguments = condition_arguments(current_tenant(), conditions)
+    arguments = await conditions_in_scope(conditions)
     if are_enforced():
         return sum([len(await readable_rows(rows)) async for rows in all_newest(arguments)])
     row = await _COUNT.for_conditions(arguments).fetch_only_row(*arguments)

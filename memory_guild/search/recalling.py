@@ -20,6 +20,7 @@ from memory_guild.memories.conditions import (
     condition_arguments,
     narrows,
 )
+from memory_guild.memories.origin import refuse_unknown_sources
 from memory_guild.memories.permitting import permitted_by_id, readable_rows
 from memory_guild.memories.results import MemoryResult, Results
 from memory_guild.models import MemoryRecord
@@ -131,6 +132,7 @@ async def recall(
         EmbedderError: The embedder made no vector.
         TenantNotSetError: There is no scope, and no ``tenant_id``.
         TenantMismatchError: The scope is another tenant's.
+        UnknownSourceError: No source has a name that is asked for.
         SearchNotInstalledError: The database has no search tables.
     """
     query = check_words("query", query)
@@ -159,6 +161,7 @@ async def _recall(
     is_narrowed: bool,
     hits: list[UUID] | None = None,
 ) -> RecalledMemories:
+    await refuse_unknown_sources(arguments)
     if are_enforced():
         return await _recall_readable(query, question, limit, arguments, is_narrowed, hits)
     return _recalled(await _rows(query, question, limit, arguments, is_narrowed, hits))

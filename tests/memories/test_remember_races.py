@@ -12,9 +12,10 @@ from uuid import UUID
 
 import pytest
 
-from memory_guild import forget, forget_where, purge, remember, remember_many, restore, tenant_scope
+from memory_guild import count, forget, forget_where, purge, remember, remember_many, restore, tenant_scope
 from memory_guild.database.connecting import connect
 from memory_guild.errors import ForgottenMemoryError, MemoryNotFoundError
+from memory_guild.testing.databases import name_of
 from memory_guild.types import StoreOutcome
 from tests.memories.storing import TEXT, Connection, insert, item, stored, until_one_waits
 
@@ -81,6 +82,22 @@ async def test_a_text_that_fifty_store_at_once_is_created_once(
     rows = [row for row in (await stored(superuser)).values() if row["content_text"] == TEXT]
     assert {row["memory_id"] for row in rows} == memory_ids
     assert len(rows) == 1
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+async def test_what_another_scope_commits_is_seen_whatever_the_isolation_of_the_servers_default(
+    level: str, verbs_database_url: str, superuser: Connection
+) -> None:
+    name = name_of(verbs_database_url)
+    await superuser.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{level}'")
+    try:
+        async with connect(verbs_database_url, check_schema=False), tenant_scope("acme"):
+            assert await count() == 0
+            await insert(superuser, TEXT)
+            assert (await store_one())[0] == "existing"
+            assert await count() == 1
+    finally:
+        await superuser.execute(f'ALTER DATABASE "{name}" RESET default_transaction_isolation')
 
 
 @VERBS

@@ -9,7 +9,7 @@ import pytest
 
 import memory_guild as guild
 from memory_guild.database.statements import statement
-from memory_guild.errors import InvalidInputError, SearchNotInstalledError, TenantNotSetError
+from memory_guild.errors import InvalidInputError, SearchNotInstalledError, TenantNotSetError, UnknownSourceError
 from tests.search.words import Connection
 
 
@@ -50,6 +50,14 @@ async def test_an_answer_is_found_by_the_words_of_the_question_before_it(
     assert by_id[document.memory_id].neighbor_words == {}
     assert [result.score for result in results] == sorted((result.score for result in results), reverse=True)
     assert all(result.score == pytest.approx(result.lexical + sum(result.flags.values())) for result in results)
+
+
+async def test_a_source_that_nobody_registered_is_told(conversation: list[guild.MemoryRecord]) -> None:
+    async with guild.tenant_scope("acme"):
+        with pytest.raises(UnknownSourceError):
+            await guild.recall("pottery", source="crm")
+    with pytest.raises(UnknownSourceError):
+        await guild.recall("pottery", source=["crm"], tenant_id="acme")
 
 
 async def test_another_tenants_memories_are_not_recalled(conversation: list[guild.MemoryRecord]) -> None:

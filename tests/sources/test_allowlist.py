@@ -117,6 +117,23 @@ async def test_a_misspelt_source_is_told_with_the_nearest_name(two_sources: str)
         assert await guild.count() == 0
 
 
+async def test_a_misspelt_source_in_a_condition_is_told_too_and_nothing_changes(two_sources: str) -> None:
+    async def all_found(**conditions: Any) -> list[guild.MemoryRecord]:
+        return [memory async for memory in guild.find_all(**conditions)]
+
+    verbs: list[Callable[..., Awaitable[object]]] = [
+        *(guild.find, guild.count, all_found, guild.forget_where, guild.erase_where)
+    ]
+    async with tenant_scope("acme", agent_id="scribe"):
+        await guild.remember("text", source_type="external", source="crm")
+        for verb in verbs:
+            for names in ("crn", ["crm", "crn"]):
+                with pytest.raises(UnknownSourceError) as refused:
+                    await verb(source=names)
+                assert (refused.value.source, refused.value.nearest) == ("crn", "crm")
+        assert await guild.count(source="crm") == 1
+
+
 async def test_storing_without_a_source_is_refused_where_sources_must_be_named(
     two_sources: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,10 +155,10 @@ async def test_what_came_from_a_source_is_found_counted_and_forgotten(two_source
         await guild.remember_many([{**text, "metadata": {"source": "crm"}} for text in TEXTS])
         one = await guild.remember("from the crm", source_type="external", source="crm")
         assert await guild.find(source="crm") == [one.memory]
-        assert [memory async for memory in guild.find_all(source=["crm", "wiki"])] == [one.memory]
+        assert [memory async for memory in guild.find_all(source=["crm", "feed"])] == [one.memory]
         assert await guild.count(min_trust=0.8) == 1
         assert await guild.count(min_trust=0.81) == 0
-        assert await guild.count(source="wiki") == 0
+        assert await guild.count(source="feed") == 0
         assert await guild.forget_where(source="crm") == 1
         assert await guild.count() == len(TEXTS)
         assert await guild.count(source="crm", include_forgotten=True) == 1
