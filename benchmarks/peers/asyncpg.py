@@ -27,8 +27,6 @@ _RESET = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;"
 GET = "SELECT * FROM memory_records WHERE memory_id = $1 AND tenant_id = $2 AND is_deleted IS NOT TRUE"
 
 REMEMBER = statement("memories/remember_memory")
-CHOICES = (True, None)
-"""Its last arguments: restore what is forgotten, created now."""
 UPSERT = (
     "INSERT INTO memory_records (agent_id, tenant_id, source_type, content_text, content_hash, metadata)"
     " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (agent_id, tenant_id, content_hash)"
@@ -101,7 +99,7 @@ class AsyncpgPeer:
     async def remember_alone(self, item: Item) -> asyncpg.Record | None:
         """Store a memory in a transaction of its own, with the package's statement."""
         (row,) = rows([item])
-        return await self._fetch_alone(item["tenant_id"], REMEMBER, *row, *CHOICES)
+        return await self._fetch_alone(item["tenant_id"], REMEMBER, *row, None)  # created now
 
     async def upsert_alone(self, item: Item) -> asyncpg.Record | None:
         """Store a memory, or write it anew, in a transaction of its own."""

@@ -39,7 +39,7 @@ async def _fresh(ours: MemoryGuildPeer, tenant_id: str, scale: Scale) -> Timing:
         return await ours.remember(_item(tenant_id, "in a scope", number))
 
     async def store(number: int) -> object:
-        return await ours.connection.fetchrow(raw.REMEMBER, *rows[number], *raw.CHOICES)
+        return await ours.connection.fetchrow(raw.REMEMBER, *rows[number], None)  # created now
 
     sides = {ours.name: Side(timed(in_scope), ours.context), by_hand: Side(timed(store), ours.context)}
     return await take_turns(work, sides, scale.rounds, scale.warm_up, {by_hand: Goal("time", 1.25)}, calls=scale.calls)
