@@ -87,7 +87,7 @@ BEGIN
         -- As before, and planned once, since it finds memories by their ids: to plan it takes longer than to run it.
         CREATE OR REPLACE FUNCTION %1$I.memory_guild_own_words(ids UUID[]) RETURNS VOID
         LANGUAGE plpgsql SET search_path = %1$I, %2$I, pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
-        SET enable_seqscan = off SET enable_bitmapscan = off AS $body$
+        SET enable_seqscan = off AS $body$
         BEGIN
             INSERT INTO memory_words AS stored
                 (tenant_id, memory_id, lexemes, pivot, is_question, names_time, is_forgotten, words, text_search)
@@ -97,7 +97,9 @@ BEGIN
                 memory.is_deleted IS TRUE,
                 baked.words,
                 memory_guild_text_search()::text
-            FROM memory_records AS memory
+            FROM unnest(ids) AS id
+            -- One by one, by key: the planner would rather read all memories of the tenant.
+            CROSS JOIN LATERAL (SELECT * FROM memory_records WHERE memory_id = id OFFSET 0) AS memory
             LEFT JOIN memory_guild_language() AS language ON true
             -- A tsvector has at most a megabyte.
             CROSS JOIN LATERAL (
@@ -128,7 +130,6 @@ BEGIN
                     FROM unnest(own.lexemes) GROUP BY 1
                 ) AS frequencies
             ) AS baked
-            WHERE memory.memory_id = ANY (ids)
             ON CONFLICT (tenant_id, memory_id) DO UPDATE
             SET lexemes = EXCLUDED.lexemes, pivot = EXCLUDED.pivot, is_question = EXCLUDED.is_question,
                 names_time = EXCLUDED.names_time, is_forgotten = EXCLUDED.is_forgotten, words = EXCLUDED.words,
