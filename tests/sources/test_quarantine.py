@@ -161,5 +161,11 @@ async def test_the_end_of_a_quarantine_releases_nothing_by_itself(two_sources: s
 
 
 async def test_a_held_memory_is_in_no_version_of_the_past(held: Remembered) -> None:
+    said: dict[str, Any] = {"source_type": "external", "created_at": datetime(2020, 1, 1, tzinfo=UTC)}
+    assert (await guild.remember("said long ago", **said, source="feed")).outcome == "held"
+    assert (await guild.remember_many([{"content_text": "this, too", **said}], source="feed")).held == 1
+    assert held.created_at is not None
+    for moment in (datetime(2021, 1, 1, tzinfo=UTC), held.created_at):
+        assert await guild.as_of(moment) == []
     past = await guild.as_of(datetime.now(UTC) + timedelta(hours=1))
     assert [memory.content_text for memory in past] == ["the door is blue"]

@@ -1,10 +1,11 @@
 -- Stamps the memories $4 of tenant $1, which this transaction has just stored, as coming from the source $2. If $3,
 -- they are held in quarantine, and this returns their new versions. The database checks all of it once more.
+-- What is held was never live, also where its created_at is in the past: see as_of.
 WITH held AS (
     UPDATE memory_records
     SET
         is_deleted = true,
-        deleted_at = statement_timestamp(),
+        deleted_at = LEAST(created_at, statement_timestamp()),
         updated_at = CASE
             -- At the end of time no later version would be left: versions begin anew.
             WHEN updated_at >= '9999-12-31 00:00:00+00' THEN statement_timestamp()
