@@ -63,7 +63,10 @@ async def unknown_source(name: str) -> UnknownSourceError:
 
 
 def _unknown_among(name: str, known: AbstractSet[str]) -> UnknownSourceError:
-    return UnknownSourceError(name, next(iter(get_close_matches(name, sorted(known), n=1)), None))
+    # Letters that differ in case only are nearest of all.
+    spelt = {each.casefold(): each for each in sorted(known, reverse=True)}
+    nearest = get_close_matches(name.casefold(), sorted(spelt), n=1)
+    return UnknownSourceError(name, spelt[nearest[0]] if nearest else None)
 
 
 async def conditions_in_scope(conditions: Conditions) -> ConditionArguments:

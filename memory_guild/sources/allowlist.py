@@ -15,7 +15,7 @@ from memory_guild.models import DataSource
 from memory_guild.rows import model_from, models_from
 from memory_guild.settings import metadata_max_bytes
 from memory_guild.types import DataSourceType
-from memory_guild.values.checks import encode_json_object, plain
+from memory_guild.values.checks import check_name, encode_json_object, plain
 
 _REGISTER = Statement("sources/register_source")
 _NAMED = Statement("sources/named_source")
@@ -169,7 +169,7 @@ def _require_admin_scope() -> None:
 
 
 def _name(name: object) -> str:
-    return plain(column_value(DataSource, "source_name", name))
+    return plain(check_name("name", name))
 
 
 def _encoded(metadata: Mapping[str, Any]) -> str:

@@ -60,8 +60,9 @@ async def test_register_with_other_values_is_refused(two_sources: str, other: di
 )
 async def test_register_refuses_values_that_mean_nothing(database: str, wrong: dict[str, Any]) -> None:
     async with admin_scope("test"):
-        with pytest.raises(InvalidInputError):
+        with pytest.raises(InvalidInputError) as refused:
             await guild.sources.register(**{"name": "crm", "source_type": "api", **wrong})
+        assert refused.value.field.split(".")[0] in wrong
         assert await guild.sources.list_all() == []
 
 
@@ -111,6 +112,9 @@ async def test_a_misspelt_source_is_told_with_the_nearest_name(two_sources: str)
             with pytest.raises(UnknownSourceError) as refused:
                 await storing
             assert (refused.value.source, refused.value.nearest) == ("crn", "crm")
+        with pytest.raises(UnknownSourceError) as refused:
+            await guild.remember("text", source_type="external", source="CRM")
+        assert refused.value.nearest == "crm"
         with pytest.raises(UnknownSourceError) as refused:
             await guild.remember("text", source_type="external", source="weather")
         assert refused.value.nearest is None
