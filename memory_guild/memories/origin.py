@@ -18,6 +18,7 @@ from memory_guild.settings import sources_must_be_named
 from memory_guild.values.checks import check_name, plain
 
 _SOURCE = Statement("memories/source_to_store")
+_LOCKED = Statement("memories/locked_source")
 _NAMES = Statement("memories/names_of_sources")
 _STAMP = Statement("memories/stamp_memories")
 
@@ -36,8 +37,14 @@ class Origin(NamedTuple):
     is_quarantined: bool
 
 
-async def origin_named(source: str | None) -> Origin | None:
+async def origin_named(source: str | None, *, changes_metadata: bool) -> Origin | None:
     """The source that a caller names, if something may be stored from it now; None if no source is named.
+
+    Args:
+        source: Its name.
+        changes_metadata: Whether what is stored may be metadata of a memory that is there. That gets no stamp, which
+            would check the source once more, so the source is locked now: nobody can deactivate it, or begin its
+            quarantine, until the transaction ends.
 
     Raises:
         SourceRequiredError: No source is named, and ``MEMORY_GUILD_SOURCES`` is ``named``.
@@ -49,7 +56,7 @@ async def origin_named(source: str | None) -> Origin | None:
             raise SourceRequiredError
         return None
     name = plain(check_name("source", source))
-    row = await _SOURCE.fetch_row(name)
+    row = await (_LOCKED if changes_metadata else _SOURCE).fetch_row(name)
     if row is None:
         raise await unknown_source(name)
     if not row["is_active"]:

@@ -95,7 +95,7 @@ async def remember(
     tenant_id = tenant_of(scope)
     drafter = Drafter(tenant_id, scope.agent_id)
     draft = drafter.draft(content_text, source_type, metadata, agent_id, created_at)
-    origin = await origin_named(source)
+    origin = await origin_named(source, changes_metadata=on_existing != "keep" and draft.metadata is not None)
     if origin is not None and origin.is_quarantined:  # then what is there stays as it is
         on_existing, on_forgotten = "keep", "raise" if on_forgotten == "raise" else "keep"
     if are_enforced():
@@ -168,7 +168,7 @@ async def remember_many(
         raise InvalidInputError("progress", f"must be callable, not {type(progress).__name__}")
     return await store_stream(
         items,
-        origin=await origin_named(source),
+        origin=await origin_named(source, changes_metadata=on_existing != "keep"),
         on_existing=on_existing,
         on_forgotten=on_forgotten,
         on_error=on_error,

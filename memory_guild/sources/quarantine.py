@@ -13,7 +13,7 @@ from memory_guild.memories.permitting import permitted_by_id
 from memory_guild.types import AuditEvent, PolicyAction
 from memory_guild.values.checks import check_name, plain
 
-_SOURCE = Statement("memories/source_to_store")
+_NAMED = Statement("sources/named_source")
 _HELD = Statement("sources/held_memories", planned_for_values=True)
 _RELEASE = Statement("memories/release_memories")
 
@@ -41,7 +41,7 @@ async def release(source: str | None = None, *, memories: Iterable[MemoryArgumen
     source_id = None
     if source is not None:
         name = plain(check_name("source", source))
-        if (row := await _SOURCE.fetch_row(name)) is None:
+        if (row := await _NAMED.fetch_row(name, None, None, None)) is None:
             raise await unknown_source(name)
         source_id = row["source_id"]
     held = await _HELD.fetch(tenant_id, source_id, memory_ids)

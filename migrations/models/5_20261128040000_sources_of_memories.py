@@ -2,11 +2,13 @@
 
 Nothing is added to the five tables but triggers. The application role writes stamps only for what its own transaction
 stores, only for a source that is active, and only as the source's quarantine says; the triggers here refuse all else.
-Functions run with the rights and under the policies of the caller, but the one that moves ``last_ingestion_at``.
+Functions run with the rights and under the policies of the caller, but those that move ``last_ingestion_at`` or lock a
+source's row.
 
-Who stores from a source keeps its row with the lock of the foreign key, FOR KEY SHARE, and its stamp keeps the table
-``memory_sources`` with ROW EXCLUSIVE. Who deactivates the source, or begins its quarantine, waits for the row. New stores do not queue behind a
-row's lock, so under a steady stream of them it would wait forever: then it waits for the table, behind which they queue.
+Who stores from a source keeps its row with FOR KEY SHARE, the lock of the foreign key, and the table ``memory_sources`` with
+ROW EXCLUSIVE, that of a stamp; also who stores something without a new stamp, such as metadata for a memory that is there.
+Who deactivates the source, or begins its quarantine, waits for the row. New stores do not queue behind a row's lock, so under
+a steady stream of them it would wait forever: then it waits for the table, behind which they queue.
 """
 
 from tortoise import BaseDBAsyncClient
@@ -120,14 +122,14 @@ BEGIN
             RETURN NULL;
         END $body$;
 
-        -- To release is free. Another source, or a new hold, is a new stamp.
+        -- To release is free. All else is a new stamp, also where it names the same source.
         CREATE FUNCTION %1$I.memory_guild_stamps_updated() RETURNS TRIGGER
         LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
         BEGIN
             PERFORM %1$I.memory_guild_check_stamps(
                 array_agg(memory_id), array_agg(after.source_id), array_agg(after.is_held))
             FROM old_rows AS before JOIN new_rows AS after USING (memory_id)
-            WHERE before.source_id <> after.source_id OR (after.is_held AND NOT before.is_held)
+            WHERE before.source_id <> after.source_id OR after.is_held OR NOT before.is_held
             HAVING count(*) > 0;
             RETURN NULL;
         END $body$;
@@ -144,6 +146,35 @@ BEGIN
                 FOR NO KEY UPDATE SKIP LOCKED
             );
             RETURN NULL;
+        END $body$;
+
+        -- A memory that has a stamp was forgotten, and is stored again. The foreign key locks the source only where it is
+        -- another one.
+        CREATE FUNCTION %1$I.memory_guild_stamped_again() RETURNS TRIGGER
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+        BEGIN
+            PERFORM FROM %1$I.data_sources WHERE source_id = NEW.source_id FOR KEY SHARE;
+            UPDATE %1$I.data_sources SET last_ingestion_at = statement_timestamp()
+            WHERE source_id IN (
+                SELECT source_id FROM %1$I.data_sources
+                WHERE source_id = NEW.source_id
+                    AND COALESCE(last_ingestion_at, '-infinity') < statement_timestamp() - interval '100 milliseconds'
+                FOR NO KEY UPDATE SKIP LOCKED
+            );
+            RETURN NULL;
+        END $body$;
+
+        -- For what is stored without a stamp. The table first: who has it waits for nobody who waits for it.
+        CREATE FUNCTION %1$I.memory_guild_locked_source(name VARCHAR)
+        RETURNS TABLE (source_id UUID, is_active BOOLEAN, is_quarantined BOOLEAN)
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+        BEGIN
+            LOCK TABLE ONLY %1$I.memory_sources IN ROW EXCLUSIVE MODE;
+            RETURN QUERY
+                SELECT source.source_id, source.is_active IS TRUE,
+                    COALESCE(source.metadata -> 'quarantine' = 'true', false)
+                FROM %1$I.data_sources source WHERE source.source_name = name
+                FOR KEY SHARE;
         END $body$;
 
         -- Runs after the whole statement, so one that releases a memory may restore it, too.
@@ -194,6 +225,8 @@ BEGIN
         -- Not left to the default, which a server may have taken away from PUBLIC.
         GRANT EXECUTE ON FUNCTION %1$I.memory_guild_is_own_write(XID),
             %1$I.memory_guild_check_stamps(UUID[], UUID[], BOOLEAN[]), %1$I.memory_guild_released(UUID) TO PUBLIC;
+        REVOKE ALL ON FUNCTION %1$I.memory_guild_locked_source(VARCHAR) FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION %1$I.memory_guild_locked_source(VARCHAR) TO memory_guild_app, memory_guild_admin;
     $functions$, current_schema());
 END $migration$;
 
@@ -207,6 +240,8 @@ CREATE TRIGGER memory_guild_stamps_updated AFTER UPDATE ON memory_sources
     WHEN (row_security_active('memory_sources'::regclass)) EXECUTE FUNCTION memory_guild_stamps_updated();
 CREATE TRIGGER memory_guild_ingested AFTER INSERT ON memory_sources
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memory_guild_ingested();
+CREATE TRIGGER memory_guild_stamped_again AFTER UPDATE OF source_id ON memory_sources
+    FOR EACH ROW EXECUTE FUNCTION memory_guild_stamped_again();
 CREATE TRIGGER memory_guild_held_guard AFTER UPDATE ON memory_records FOR EACH ROW
     WHEN (OLD.is_deleted AND NEW.is_deleted IS NOT TRUE) EXECUTE FUNCTION memory_guild_held_guard();
 CREATE TRIGGER memory_guild_await_stores BEFORE UPDATE ON data_sources FOR EACH ROW
@@ -225,6 +260,8 @@ DROP TABLE memory_sources;
 DROP FUNCTION memory_guild_await_stores();
 DROP FUNCTION memory_guild_released(UUID);
 DROP FUNCTION memory_guild_held_guard();
+DROP FUNCTION memory_guild_locked_source(VARCHAR);
+DROP FUNCTION memory_guild_stamped_again();
 DROP FUNCTION memory_guild_ingested();
 DROP FUNCTION memory_guild_stamps_updated();
 DROP FUNCTION memory_guild_stamps_inserted();

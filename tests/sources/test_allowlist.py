@@ -220,3 +220,27 @@ async def test_the_time_of_the_last_ingestion_moves_and_nobody_waits_for_it(two_
     async with admin_scope("test"):
         assert (await DataSource.get(source_name="crm")).last_ingestion_at is not None
         assert (await DataSource.get(source_name="feed")).last_ingestion_at is None
+
+
+async def test_the_time_of_the_last_ingestion_moves_with_what_is_restored_and_not_with_a_release(
+    two_sources: str,
+) -> None:
+    async with tenant_scope("acme", agent_id="scribe"):
+        await guild.forget(await guild.remember("text", source_type="external", source="crm"))
+        await guild.remember("text", source_type="external", source="feed")
+        await guild.remember("held", source_type="external", source="feed")
+    before = {source.source_name: source.last_ingestion_at for source in await sources_now()}
+    await asyncio.sleep(0.15)
+    async with tenant_scope("acme", agent_id="scribe"):
+        assert (await guild.remember("text", source_type="external", source="crm")).outcome == "restored"
+        assert await guild.sources.release("feed") == 1
+    after = {source.source_name: source.last_ingestion_at for source in await sources_now()}
+    assert before["crm"] is not None
+    assert after["crm"] is not None
+    assert before["crm"] < after["crm"]
+    assert before["feed"] == after["feed"]
+
+
+async def sources_now() -> list[DataSource]:
+    async with admin_scope("test"):
+        return await guild.sources.list_all()

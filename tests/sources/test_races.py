@@ -92,14 +92,30 @@ async def test_ten_thousand_stores_leave_nothing_after_the_commit_that_deactivat
     assert 2_500 <= stored < 10_000
 
 
+async def new() -> None:
+    await guild.remember("text", source_type="external", source="crm")
+
+
+async def metadata_of_what_is_there() -> None:
+    known = {"content_text": "known", "source_type": "external", "metadata": {"changed": True}}
+    assert (await guild.remember_many([known], source="crm", on_existing="merge")).existing == 1
+
+
+async def restored() -> None:
+    assert (await guild.remember("gone", source_type="external", source="crm")).outcome == "restored"
+
+
 @pytest.mark.parametrize("begin", ["deactivated", "quarantined"])
-async def test_a_scope_that_has_begun_to_store_ends_first(crowded: str, begin: str) -> None:
+@pytest.mark.parametrize("what", [new, metadata_of_what_is_there, restored])
+async def test_a_scope_that_has_begun_to_store_ends_first(
+    crowded: str, begin: str, what: Callable[[], Awaitable[None]]
+) -> None:
     order: list[str] = []
     has_stored, waits = asyncio.Event(), asyncio.Event()
 
     async def store() -> None:
         async with tenant_scope("acme", agent_id="scribe"):
-            await guild.remember("text", source_type="external", source="crm")
+            await what()
             has_stored.set()
             await waits.wait()
             await asyncio.sleep(0.5)
@@ -116,5 +132,8 @@ async def test_a_scope_that_has_begun_to_store_ends_first(crowded: str, begin: s
         order.append(begin)
 
     async with connect(crowded, check_schema=False), asyncio.timeout(30):
+        async with tenant_scope("acme", agent_id="scribe"):
+            await guild.remember("known", source_type="external", source="crm")
+            await guild.forget(await guild.remember("gone", source_type="external", source="crm"))
         await asyncio.gather(store(), change())
     assert order == ["stored", begin]
