@@ -201,7 +201,7 @@ BEGIN
         CREATE FUNCTION %1$I.memory_guild_await_stores() RETURNS TRIGGER
         LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $body$
         DECLARE
-            patience CONSTANT TIMESTAMPTZ := clock_timestamp() + interval '60 seconds';
+            patience CONSTANT TIMESTAMPTZ := clock_timestamp() + interval '30 seconds';
         BEGIN
             LOOP
                 BEGIN
@@ -220,6 +220,20 @@ BEGIN
                     PERFORM pg_sleep(0.05);  -- a scope that stores, from this source or another, goes on: let others pass
                 END;
             END LOOP;
+        END $body$;
+
+        -- Before the trigger above runs for a row, the server waits for who has moved last_ingestion_at. This makes an end of
+        -- that, too, and afterwards sets what was.
+        CREATE FUNCTION %1$I.memory_guild_patience() RETURNS TRIGGER
+        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+        BEGIN
+            IF TG_WHEN = 'BEFORE' THEN
+                PERFORM set_config('memory_guild.lock_timeout', current_setting('lock_timeout'), true);
+                PERFORM set_config('lock_timeout', '30s', true) WHERE current_setting('lock_timeout') = '0';
+            ELSE
+                PERFORM set_config('lock_timeout', current_setting('memory_guild.lock_timeout'), true);
+            END IF;
+            RETURN NULL;
         END $body$;
 
         -- Not left to the default, which a server may have taken away from PUBLIC.
@@ -249,14 +263,21 @@ CREATE TRIGGER memory_guild_await_stores BEFORE UPDATE ON data_sources FOR EACH 
         OLD.is_active AND NEW.is_active IS NOT TRUE
         OR NEW.metadata -> 'quarantine' = 'true' AND OLD.metadata -> 'quarantine' IS DISTINCT FROM 'true'
     ) EXECUTE FUNCTION memory_guild_await_stores();
+CREATE TRIGGER memory_guild_patience_begins BEFORE UPDATE OF is_active, metadata ON data_sources
+    FOR EACH STATEMENT EXECUTE FUNCTION memory_guild_patience();
+CREATE TRIGGER memory_guild_patience_ends AFTER UPDATE OF is_active, metadata ON data_sources
+    FOR EACH STATEMENT EXECUTE FUNCTION memory_guild_patience();
 """
 
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
     return """
+DROP TRIGGER memory_guild_patience_ends ON data_sources;
+DROP TRIGGER memory_guild_patience_begins ON data_sources;
 DROP TRIGGER memory_guild_await_stores ON data_sources;
 DROP TRIGGER memory_guild_held_guard ON memory_records;
 DROP TABLE memory_sources;
+DROP FUNCTION memory_guild_patience();
 DROP FUNCTION memory_guild_await_stores();
 DROP FUNCTION memory_guild_released(UUID);
 DROP FUNCTION memory_guild_held_guard();

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 import asyncpg
 import pytest
 
 import memory_guild as guild
 from memory_guild.database.connecting import connect
-from memory_guild.errors import InactiveSourceError
+from memory_guild.database.engine import client
+from memory_guild.errors import InactiveSourceError, LockNotAvailableError
 from memory_guild.models import DataSource
 from memory_guild.tenancy import admin_scope, tenant_scope
 from tests.databases import run_statement
@@ -137,3 +139,28 @@ async def test_a_scope_that_has_begun_to_store_ends_first(
             await guild.forget(await guild.remember("gone", source_type="external", source="crm"))
         await asyncio.gather(store(), change())
     assert order == ["stored", begin]
+
+
+async def test_who_deactivates_gives_up_on_a_scope_that_does_not_end(crowded: str) -> None:
+    connection = await asyncpg.connect(crowded)
+    try:
+        patience = await connection.fetchval("SELECT pg_get_functiondef('memory_guild_patience'::regproc)")
+        assert "'30s'" in patience
+        await connection.execute(patience.replace("'30s'", "'300ms'"))
+    finally:
+        await connection.close()
+    async with connect(crowded, check_schema=False), asyncio.timeout(30):
+        async with tenant_scope("acme", agent_id="scribe"):
+            await guild.remember("text", source_type="external", source="crm")
+            deactivation = asyncio.create_task(deactivated(), context=Context())
+            with pytest.raises(LockNotAvailableError):
+                await deactivation
+        assert await deactivated() == "0"
+
+
+async def deactivated() -> str:
+    """Deactivate the source; how long the scope waits for locks afterwards."""
+    async with admin_scope("race"):
+        await guild.sources.deactivate("crm")
+        (row,) = await client().execute_query_dict("SHOW lock_timeout")
+    return str(row["lock_timeout"])
