@@ -37,7 +37,8 @@ async def supersede(
         old: The version that is out of date. It must not be forgotten.
         new_text: The text of the new version, which belongs to the same agent.
         source_type: Where it comes from; by default the old version's source type.
-        source: The name of the data source that the new version comes from, one that is not in quarantine.
+        source: The name of the data source that the new version comes from. If it is in quarantine, the new version is
+            held, and its edge leads nowhere until the release.
         metadata: By default the old version's metadata.
         created_at: When the new version came to be, for history that is stored later; by default now.
 
