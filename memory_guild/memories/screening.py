@@ -61,8 +61,8 @@ def _imported(name: str) -> Screen:
     module, _, function = name.partition(":")
     try:
         found: Screen = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError("MEMORY_GUILD_SCREEN", f"names no function that can be imported: {error}") from None
+    except Exception as error:  # the module is the agent's own, and may fail with anything
+        raise SettingsError("MEMORY_GUILD_SCREEN", f"names no function that can be imported: {error}") from error
     if not callable(found):
         raise SettingsError("MEMORY_GUILD_SCREEN", f"names something that cannot be called: {name}")
     return found

@@ -6,6 +6,7 @@ import sys
 import types
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,6 +231,17 @@ async def test_a_screen_that_is_not_there_lets_nothing_in(
             await guild.remember(SECRET, source_type="conversation")
     assert str(caught.value) == f"MEMORY_GUILD_SCREEN: {message}"
     assert await everything(superuser) == "[]"
+
+
+async def test_a_module_that_fails_with_anything_names_no_screen(
+    verbs_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a_broken_module.py").write_text("raise RuntimeError('broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("MEMORY_GUILD_SCREEN", "a_broken_module:screen")
+    with pytest.raises(SettingsError, match="names no function that can be imported: broken"):
+        async with guild.connect(verbs_database_url), guild.tenant_scope("acme", "scribe"):
+            await guild.remember(SECRET, source_type="conversation")
 
 
 @pytest.mark.parametrize("name", ["screen", ":screen", "module:", "a b:c", "a.b:c.d"])

@@ -69,6 +69,7 @@ _EVERYWHERE = (
     "SELECT 1 AS found FROM memory_sources WHERE {aimed} FOR UPDATE",
     "UPDATE memory_sources SET is_held = is_held WHERE {aimed} RETURNING 1",
     "UPDATE memory_sources SET is_held = NOT is_held WHERE {aimed} AND tenant_id <> 'bolt' RETURNING 1",
+    "UPDATE memory_sources SET source_id = source_id WHERE {aimed} AND tenant_id <> 'bolt' RETURNING 1",
     "UPDATE memory_sources SET tenant_id = 'bolt' WHERE {aimed} RETURNING 1",
     "DELETE FROM memory_sources WHERE {aimed} RETURNING 1",
 )
@@ -91,6 +92,7 @@ _OTHERS = (
     "SELECT memory_guild_released('{forgotten_memory_id}')",
     "SELECT memory_guild_check_stamps(ARRAY['{memory_id}'::uuid],"
     " ARRAY(SELECT source_id FROM data_sources WHERE source_name = 'crm'), ARRAY[false])",
+    "SELECT * FROM memory_guild_locked_source('crm')",
     "DELETE FROM data_sources WHERE source_name = 'crm'",
     "UPDATE data_sources SET is_active = false",
 )
