@@ -256,7 +256,23 @@ def _not_null_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
     )
 
 
+# The state of this one is 23001 since PostgreSQL 18, and 23503 before.
+_SOURCE_OF_MEMORIES = "memory_sources_source_id_fkey"
+
+
+def _source_of_memories(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return ConstraintError(
+        "memories came from the data source, so it cannot be deleted, or there is no such source; deactivate it, and no"
+        " more come from it",
+        constraint=error.constraint_name,
+        table=error.table_name,
+        sqlstate=error.sqlstate,
+    )
+
+
 def _foreign_key_violation(error: asyncpg.PostgresError) -> MemoryGuildError:
+    if error.constraint_name == _SOURCE_OF_MEMORIES:
+        return _source_of_memories(error)
     return UnknownMemoryError(
         "the memory does not exist; store it first, and check the id",
         constraint=error.constraint_name,
@@ -401,6 +417,8 @@ def _transaction_timeout(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 
 def _identity_change(error: asyncpg.PostgresError) -> MemoryGuildError:
+    if error.constraint_name == _SOURCE_OF_MEMORIES:
+        return _source_of_memories(error)
     return IdentityError(
         "the id and the tenant of a memory cannot be changed; store a new memory instead",
         constraint=error.constraint_name,

@@ -72,8 +72,8 @@ async def register(
 async def update(name: str, *, metadata: Mapping[str, Any]) -> DataSource:
     """Give a data source other metadata, in an ``admin_scope``: another trust, or the beginning or end of a quarantine.
 
-    Where a quarantine begins, the call waits for the scopes that have begun to store from the source, as
-    :func:`deactivate` does. Where it ends, what is held stays held until it is released.
+    It may wait for the scopes that have begun to store from the source, as :func:`deactivate` does; where a quarantine
+    begins, it always does. Where one ends, what is held stays held until it is released.
 
     Args:
         name: The source.
@@ -85,6 +85,7 @@ async def update(name: str, *, metadata: Mapping[str, Any]) -> DataSource:
     Raises:
         UnknownSourceError: No source has the name.
         InvalidInputError: The metadata cannot be stored.
+        LockNotAvailableError: A scope that stores from it does not end.
         ScopeError: This is not an ``admin_scope``.
     """
     _require_admin_scope()

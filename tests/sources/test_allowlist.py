@@ -10,6 +10,7 @@ import pytest
 
 import memory_guild as guild
 from memory_guild.errors import (
+    ConstraintError,
     DuplicateNameError,
     InactiveSourceError,
     InvalidInputError,
@@ -239,6 +240,17 @@ async def test_the_time_of_the_last_ingestion_moves_with_what_is_restored_and_no
     assert after["crm"] is not None
     assert before["crm"] < after["crm"]
     assert before["feed"] == after["feed"]
+
+
+async def test_a_source_that_memories_came_from_is_not_deleted_and_the_error_says_so(two_sources: str) -> None:
+    async with tenant_scope("acme", agent_id="scribe"):
+        await guild.remember("text", source_type="external", source="crm")
+    with pytest.raises(ConstraintError, match="memories came from the data source") as refused:
+        async with admin_scope("test"):
+            await DataSource.filter(source_name="crm").delete()
+    assert type(refused.value) is ConstraintError
+    async with admin_scope("test"):
+        assert await DataSource.filter(source_name="feed").delete() == 1
 
 
 async def sources_now() -> list[DataSource]:
