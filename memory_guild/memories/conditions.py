@@ -171,7 +171,7 @@ def condition_arguments(tenant_id: str, conditions: Conditions) -> ConditionArgu
     if (text := conditions.get("text")) is not None:
         on_metadata.append(_MetadataCondition("", _WORDS, check_words("text", text)))
         if include_forgotten:
-            raise InvalidInputError("text", "is not for include_forgotten: forgotten memories have no words")
+            raise InvalidInputError("text", "is not for include_forgotten or held: those memories have no words")
     on_metadata += _source_conditions(conditions)
     return ConditionArguments(
         tenant_id=tenant_id,

@@ -144,7 +144,8 @@ async def recall(
         raise TenantMismatchError("the scope is another tenant's; leave tenant_id out, or recall outside the scope")
     arguments = condition_arguments(searched, conditions)
     if arguments.include_forgotten:
-        raise InvalidInputError("include_forgotten", "is not for recall: forgotten memories have no words")
+        asked = "held" if conditions.get("held") else "include_forgotten"
+        raise InvalidInputError(asked, "is not for recall: forgotten and held memories have no words")
     question = _given(vector, model) or await embed_question(query)
     if not is_outside:
         return await _recall(query, question, limit, arguments, narrows(conditions))

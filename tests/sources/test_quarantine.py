@@ -111,6 +111,13 @@ async def test_what_is_held_is_listed_and_released_by_its_source(held: Remembere
     assert await guild.restore(held) == 1  # it is a memory as any other
 
 
+async def test_a_search_for_held_memories_is_refused_by_that_name(held: Remembered) -> None:
+    with pytest.raises(InvalidInputError, match="held: is not for recall"):
+        await guild.recall("door", held=True)
+    with pytest.raises(InvalidInputError, match="text: is not for include_forgotten or held"):
+        await guild.find(text="door", held=True)
+
+
 async def test_a_release_without_a_source_or_memories_is_refused(held: Remembered) -> None:
     with pytest.raises(InvalidInputError, match="source"):
         await guild.sources.release()
