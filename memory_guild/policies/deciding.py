@@ -63,6 +63,10 @@ class Decider:
         self._known: dict[str, Decision] = {}
         self.known_kinds: dict[Any, Decision] = {}
 
+    def apart(self) -> Decider:
+        """One with the same engine, which reads the policies itself and shares no decision."""
+        return Decider(self.engine, holds_policies=self._holds_policies, max_age_seconds=self._max_age_seconds)
+
     def sees(self, field: str) -> bool:
         """Whether the policies that it knows can see a field of the input, or a part of it."""
         return any(not path or path[0] == field for path in self._paths)

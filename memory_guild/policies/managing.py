@@ -77,6 +77,9 @@ async def list_all() -> list[MemoryAccessPolicy]:
 async def decide(asked: PolicyInput | Mapping[str, Any]) -> Decision:
     """Ask the active policies, whether or not they are enforced. It needs any scope.
 
+    In an ``admin_scope`` they are those that the scope sees, with what it has changed and not yet committed. So you can
+    write a policy, ask it, and roll back.
+
     Args:
         asked: What they see as ``input``.
 
@@ -87,12 +90,14 @@ async def decide(asked: PolicyInput | Mapping[str, Any]) -> Decision:
         InvalidInputError: The input has another shape.
         SettingsError: The extra of the engine is not installed.
     """
-    current_scope()
+    scope = current_scope()
     try:
         given = PolicyInput.model_validate(asked)
     except ValidationError as error:
         raise invalid_input(error) from None
     decider = decider_of(client().pool)
+    if scope.tenant_id is None:
+        decider = decider.apart()  # what it has changed may be rolled back: no agent may be decided by it
     await decider.refresh()
     return (await decider.decide([given.model_dump(mode="json")]))[0]
 

@@ -116,6 +116,19 @@ async def test_decide_asks_though_nothing_is_enforced() -> None:
     assert set(schema["properties"]) == {"agent_id", "tenant_id", "action", "memory", "source"}
 
 
+@pytest.mark.usefixtures("connected")
+async def test_what_an_admin_scope_has_not_committed_is_for_nobody_else_to_decide_by() -> None:
+    """Who tries out a policy and rolls back has changed nothing for the agents of the process."""
+    with pytest.raises(ZeroDivisionError):
+        async with guild.admin_scope("try it out"):
+            assert not (await guild.policies.decide(INPUT)).allowed
+            await guild.policies.put("wide", ALLOW)
+            assert (await guild.policies.decide(INPUT)).allowed
+            raise ZeroDivisionError
+    async with guild.tenant_scope("acme"):
+        assert (await guild.policies.decide(INPUT)).reason == "no policy is active"
+
+
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
