@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from memory_guild.errors import PolicyEngineError, PolicyError, SettingsError
 from memory_guild.policies.decisions import Answer, Decision, combined, failed
@@ -23,6 +25,9 @@ _INPUTS_AT_ONCE = 100
 _STARTING_SECONDS = 30.0
 _WATCHED_EVERY_SECONDS = 0.02
 _PAGE_BYTES = 4096
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class _WorkerError(Exception):
@@ -46,6 +51,7 @@ class RegoEngine:
         self._memory_max_bytes = memory_max_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = asyncio.Lock()
+        self._thread = _own_thread()
         self._owner = os.getpid()
 
     async def check(self, rego: str) -> None:
@@ -75,6 +81,7 @@ class RegoEngine:
         self._leave_parent()
         async with self._turn:
             await self._kill()
+        self._thread.shutdown(wait=False)
 
     async def _decide_some(self, policies: Sequence[Policy], inputs: Sequence[Mapping[str, Any]]) -> list[Decision]:
         usable = [policy for policy in policies if policy.error is None]
@@ -102,6 +109,7 @@ class RegoEngine:
         """In a process that was forked: leave the worker alone, which answers the process that it came from."""
         if self._owner != os.getpid():
             self._process, self._turn, self._owner = None, asyncio.Lock(), os.getpid()
+            self._thread = _own_thread()  # no thread lives on in a fork
 
     async def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -110,8 +118,8 @@ class RegoEngine:
         return self._process
 
     async def _exchange(self, process: subprocess.Popen[bytes], request: bytes, timeout_seconds: float) -> bytes:
-        """The answer. Threads wait for the pipes: unlike those of asyncio, they work in any loop and on any system."""
-        waiting = asyncio.ensure_future(asyncio.to_thread(_exchange, process, request))
+        """The answer. A thread waits for the pipes: unlike asyncio, it works in any loop and on any system."""
+        waiting = self._in_thread(_exchange, process, request)
         waiting.add_done_callback(_take_notice)
         ends_at = time.monotonic() + timeout_seconds
         while not (await asyncio.wait({waiting}, timeout=_WATCHED_EVERY_SECONDS))[0]:
@@ -125,7 +133,18 @@ class RegoEngine:
         process, self._process = self._process, None
         if process is not None:
             process.kill()  # the thread that waits for its answer ends with it
-            await asyncio.to_thread(process.communicate)
+            await self._in_thread(process.communicate)
+
+    def _in_thread(
+        self, work: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> asyncio.Future[_Result]:
+        """Do something in the engine's own thread."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
+
+
+def _own_thread() -> ThreadPoolExecutor:
+    """One of its own: the event loop's may all be taken, by calls of models, for longer than an evaluation may take."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="memory-guild-policies")
 
 
 def _take_notice(waiting: asyncio.Future[bytes]) -> None:

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -129,16 +131,13 @@ async def test_what_opa_1_accepts_is_accepted(patient_engine: RegoEngine, rego: 
 
 
 TEN = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
+ENDLESS = f"t := {TEN}\nallow if count([1 | t[a]; t[b]; t[c]; t[d]; t[e]; t[f]; t[g]; t[h]]) == 1"
 
 
 @pytest.mark.parametrize(
     ("rego", "reason"),
     [
-        pytest.param(
-            PACKAGE + f"t := {TEN}\nallow if count([1 | t[a]; t[b]; t[c]; t[d]; t[e]; t[f]; t[g]; t[h]]) == 1",
-            None,
-            id="endless or huge",
-        ),
+        pytest.param(PACKAGE + ENDLESS, None, id="endless or huge"),
         pytest.param(PACKAGE + "allow if deny\ndeny if allow", "its evaluation failed", id="recursive"),
         pytest.param(PACKAGE + "f(x) := f(x + 1)\nallow if f(1)", None, id="recursive function"),
         pytest.param(PACKAGE + 'allow if sprintf("%1000000000d", [1]) == "x"', None, id="a huge text"),
@@ -217,6 +216,22 @@ async def test_a_question_that_is_canceled_leaves_no_answer_for_the_next_one(eng
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
         assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+
+
+async def test_threads_that_are_all_taken_deny_nothing(engine: RegoEngine) -> None:
+    """Agents call models in the event loop's threads, for longer than an evaluation may take."""
+    loop, is_free = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+    taken = asyncio.create_task(asyncio.to_thread(is_free.wait))
+    await asyncio.sleep(0)
+    try:
+        assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+        endless = Policy("endless", PACKAGE + ENDLESS)
+        assert not (await engine.decide([endless], [INPUT]))[0].allowed
+        assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+    finally:
+        is_free.set()
+        await taken
 
 
 async def test_policies_stay_apart_though_they_share_a_package(engine: RegoEngine) -> None:
