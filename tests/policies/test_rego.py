@@ -99,6 +99,12 @@ async def test_a_thousand_policies_agree_with_plain_python(patient_engine: RegoE
         (PACKAGE + "allow if count(numbers.range(1, 9)) > 1", "calls what a policy may not call: numbers.range"),
         (PACKAGE + "allow if [p | walk(input, [p, _])]", "calls what a policy may not call: walk"),
         (PACKAGE + 'allow if rand.intn("x", 2) == 1', "calls what a policy may not call: rand.intn"),
+        (PACKAGE + 'deny if imput.action == "read"', "names what is defined nowhere: imput (line 2, column 9)"),
+        (
+            PACKAGE + "deny if {\n  not is_onw\n}\nis_own := 1",
+            "names what is defined nowhere: is_onw (line 3, column 7)",
+        ),
+        (PACKAGE + "deny if { some x in tags }", "names what is defined nowhere: tags (line 2, column 21)"),
         (PACKAGE + "allow if \0", "contains a NUL character (line 2, column 10)"),
         (PACKAGE + "x := " + "[" * 100, "is nested more than 64 levels deep (line 2, column 70)"),
         (PACKAGE + "#" * 40_000, "has more than 32,768 characters"),
@@ -123,6 +129,13 @@ async def test_put_would_refuse(patient_engine: RegoEngine, rego: str, message: 
         PACKAGE + "allow if {\n  not hidden\n} else := false\nhidden if input.memory.is_deleted",
         PACKAGE + "allow if { every x in [1, 2] { x > 0 } }",
         PACKAGE + "default allow := false\nallow if count([1 | true]) == 1",
+        PACKAGE + "import future.keywords.if\nimport input as asked\nallow if asked.action",
+        PACKAGE + "f([x, y]) := z if { z := x + y }\nallow if f([1, 2]) == 3",
+        PACKAGE + 'allow if { {"n": x} = input.memory.metadata; [y | y := x] == [x] }',
+        PACKAGE + "p := [[1, 2]]\nallow if { some i\n p[i][j] == 2; p[_] = [k, l]; l > k; j < 2 }",
+        PACKAGE + 'allow if { some k, "x" in input.memory.metadata; k == "n" }',
+        PACKAGE
+        + "allow if {\n  every k, v in input.memory.metadata {\n    k != v\n  }\n} else := missing\nmissing := 1",
     ],
 )
 async def test_what_opa_1_accepts_is_accepted(patient_engine: RegoEngine, rego: str) -> None:
