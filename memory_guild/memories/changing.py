@@ -47,8 +47,8 @@ async def update(
         The memory as it is stored now; its ``updated_at`` is later than before.
 
     Raises:
-        AccessDeniedError: The access policies do not allow to change the memory, or to change it so; nothing was
-            written.
+        AccessDeniedError: The access policies do not allow to read the memory, to change it, or to change it so;
+            nothing was written.
         ContentRefusedError: The screen refuses the change; nothing was written.
         ConflictError: The memory has another version; nothing was written.
         MemoryNotFoundError: The memory does not exist in this tenant, or it is forgotten.
@@ -88,6 +88,7 @@ async def _require_both_versions(memory_id: UUID, *, source_type: Any, metadata:
     before, after = model_from(MemoryRecord, row), model_from(MemoryRecord, row)
     after.source_type = after.source_type if source_type is None else SourceType(source_type)
     after.metadata = after.metadata if metadata is None else dict(metadata)
+    await require(PolicyAction.READ, [before])  # its text is returned
     await require(PolicyAction.UPDATE, [before, after])
 
 

@@ -211,10 +211,12 @@ async def _store_if_allowed(
     """Store a draft if the access policies allow it, and what becomes of a memory that is there."""
     await require(PolicyAction.REMEMBER, [facts_of(draft, source)])
     # What is there is only read at first: it may be another's to change, or nobody's to see.
-    found = await _store(drafter, draft, "keep", "raise" if on_forgotten == "raise" else "keep")
+    found = await _store(drafter, draft, "keep", "keep")
     if found.outcome is StoreOutcome.CREATED:
         return found
     await require(PolicyAction.READ, [found.memory])
+    if found.memory.is_deleted and on_forgotten == "raise":
+        raise ForgottenMemoryError(found.memory.memory_id)
     restores = bool(found.memory.is_deleted) and on_forgotten == "restore"
     if restores:
         await require(PolicyAction.RESTORE, [found.memory])
