@@ -9,9 +9,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
+
 from memory_guild.database.statements import Statement
 from memory_guild.graph.conditions import EdgeConditions, Types, checked_confidence
 from memory_guild.memories.arguments import MemoryArgument, check_whole_number, current_tenant, memory_id_of
+from memory_guild.memories.permitting import filled
 from memory_guild.memories.reading import get, live_memories
 from memory_guild.memories.results import MemoryResult, Results
 from memory_guild.models import MemoryRecord, MemoryRelationship
@@ -81,16 +84,13 @@ async def neighbors(
     current_tenant()
     if are_enforced():
         await get(memory_id, include_forgotten=True)
-    rows = await _NEIGHBOR_EDGES.fetch(
-        memory_id, conditions.outgoing, conditions.incoming, conditions.types, conditions.min_confidence, limit
-    )
-    edges = models_from(MemoryRelationship, rows)
-    memories = await _memories_at(edges)
-    return Neighbors(
-        Neighbor(memories[row["neighbor_id"]], edge)
-        for row, edge in zip(rows, edges, strict=True)
-        if row["neighbor_id"] in memories
-    )
+
+    async def edges_at(number: int) -> list[asyncpg.Record]:
+        return await _NEIGHBOR_EDGES.fetch(
+            memory_id, conditions.outgoing, conditions.incoming, conditions.types, conditions.min_confidence, number
+        )
+
+    return Neighbors(await filled(limit, edges_at, _neighbors_at))
 
 
 async def contradictions(
@@ -109,7 +109,25 @@ async def contradictions(
     memory_id = None if memory is None else memory_id_of("memory", memory)
     check_whole_number("limit", limit)
     confidence = checked_confidence(min_confidence)
-    rows = await _CONTRADICTIONS.fetch(current_tenant(), memory_id, confidence, limit)
+    tenant_id = current_tenant()
+
+    async def edges_at(number: int) -> list[asyncpg.Record]:
+        return await _CONTRADICTIONS.fetch(tenant_id, memory_id, confidence, number)
+
+    return await filled(limit, edges_at, _contradictions_at)
+
+
+async def _neighbors_at(rows: list[asyncpg.Record]) -> list[Neighbor]:
+    edges = models_from(MemoryRelationship, rows)
+    memories = await _memories_at(edges)
+    return [
+        Neighbor(memories[row["neighbor_id"]], edge)
+        for row, edge in zip(rows, edges, strict=True)
+        if row["neighbor_id"] in memories
+    ]
+
+
+async def _contradictions_at(rows: list[asyncpg.Record]) -> list[Contradiction]:
     edges = models_from(MemoryRelationship, rows)
     memories = await _memories_at(edges)
     return [

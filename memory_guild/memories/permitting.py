@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +19,8 @@ from memory_guild.types import PolicyAction
 
 _READ = Statement("memories/get_memories")
 _AT_ONCE = 1_000
+
+_Result = TypeVar("_Result")
 
 
 async def readable(memories: list[MemoryRecord]) -> list[MemoryRecord]:
@@ -35,6 +37,27 @@ async def readable_rows(rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
         return rows
     may_read = await permitted(PolicyAction.READ, rows)
     return [row for row, is_permitted in zip(rows, may_read, strict=True) if is_permitted]
+
+
+async def filled(
+    limit: int,
+    read: Callable[[int], Awaitable[list[asyncpg.Record]]],
+    results_of: Callable[[list[asyncpg.Record]], Awaitable[list[_Result]]],
+) -> list[_Result]:
+    """The first results, at most ``limit``: what may not be read makes room for what comes next.
+
+    Args:
+        limit: How many are wanted.
+        read: Reads so many of the first rows.
+        results_of: Makes the results of rows, without what may not be read.
+    """
+    asked = limit
+    while True:
+        rows = await read(asked)
+        results = await results_of(rows)
+        if len(results) >= limit or len(rows) < asked or not are_enforced():
+            return results[:limit]
+        asked *= 4
 
 
 async def require_by_id(action: PolicyAction, memory_ids: Collection[UUID]) -> None:

@@ -35,6 +35,8 @@ _GET = Statement("memories/get_memory")
 _GET_MANY = Statement("memories/get_memories")
 _COUNT = MatchingStatement("memories/count_memories")
 
+_MOST_AT_ONCE = 1_000
+
 
 class FoundMemories(Memories):
     """The memories that :func:`get_many` found, in the order in which they were asked for.
@@ -191,9 +193,11 @@ async def count(**conditions: Unpack[Conditions]) -> int:
 async def _readable_newest(conditions: ConditionArguments, after: Position, number: int) -> list[asyncpg.Record]:
     """The newest matching rows after a position that may be read, at most ``number`` of them."""
     found: list[asyncpg.Record] = []
+    asked = number
     while True:
-        rows = await newest(conditions, after, number)
+        rows = await newest(conditions, after, asked)
         found += await readable_rows(rows)
-        if len(rows) < number or len(found) >= number:
+        if len(rows) < asked or len(found) >= number:
             return found[:number]
+        asked = max(asked, min(4 * asked, _MOST_AT_ONCE))  # there may be many that may not be read
         after = Position(rows[-1]["created_at"], rows[-1]["memory_id"])

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+import asyncpg
+
 from memory_guild.database.sqlstate import INVALID_PARAMETER_VALUE, SEARCH_NOT_INSTALLED
 from memory_guild.database.statements import Statement
 from memory_guild.errors import InvalidInputError, MemoryNotFoundError
@@ -22,9 +24,9 @@ from memory_guild.memories.arguments import (
     memory_id_of,
     memory_of,
 )
-from memory_guild.memories.permitting import readable, require_by_id
+from memory_guild.memories.permitting import filled, readable_rows, require_by_id
 from memory_guild.memories.results import Memories
-from memory_guild.models import MemoryEmbedding
+from memory_guild.models import MemoryEmbedding, MemoryRecord
 from memory_guild.policies.enforcing import require_in_tenant
 from memory_guild.rows import memories_from
 from memory_guild.search.vectors.numbers import Numbers, Vector, check_vector
@@ -202,8 +204,16 @@ def check_model(model: object) -> str:
 
 async def _memories(statement: Statement, model: str, limit: int) -> Memories:
     tenant_id = current_tenant()
-    rows = await statement.fetch(tenant_id, check_model(model), check_whole_number("limit", limit, largest=_MAX_LIMIT))
-    return Memories(await readable(list(memories_from(rows))))
+    model = check_model(model)
+
+    async def newest(number: int) -> list[asyncpg.Record]:
+        return await statement.fetch(tenant_id, model, number)
+
+    return Memories(await filled(check_whole_number("limit", limit, largest=_MAX_LIMIT), newest, _readable_of))
+
+
+async def _readable_of(rows: list[asyncpg.Record]) -> list[MemoryRecord]:
+    return list(memories_from(await readable_rows(rows)))
 
 
 def _embedded(field: str, item: object) -> Embedded:

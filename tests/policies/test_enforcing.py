@@ -254,6 +254,30 @@ async def test_pages_are_filled_with_what_may_be_read(ids: Ids) -> None:
     assert {memory.memory_id for memory in recalled} == {ids["mine"], ids["my second"]}
 
 
+async def test_what_may_not_be_read_takes_no_place_in_a_list(ids: Ids) -> None:
+    """Otherwise an agent could fill another's lists with what that one does not see."""
+    async with guild.connect(check_schema=False):
+        await put("package memory.access\nallow := true\n")
+        async with guild.tenant_scope("acme", "they"):
+            for number in range(6):
+                hiding = await guild.remember(f"hiding {number}", source_type="document")
+                for kind in ("references", "contradicts"):
+                    await guild.relate(ids["mine"], hiding.memory, kind)
+            for kind in ("references", "contradicts"):
+                await guild.relate(ids["mine"], ids["my second"], kind, confidence_score=0.1)
+        await put(OWN_ONLY)
+        async with guild.tenant_scope("acme", "me"):
+            near = await guild.neighbors(ids["mine"], limit=1, types="references")
+            contradicted = await guild.contradictions(ids["mine"], limit=1)
+            pending = await embeddings.pending("m", limit=2)
+            page = await guild.find(limit=2)
+    assert [neighbor.memory.memory_id for neighbor in near] == [ids["my second"]]
+    assert [one.target.memory_id for one in contradicted] == [ids["my second"]]
+    for memories in (pending, page):
+        assert {memory.memory_id for memory in memories} == {ids["mine"], ids["my second"]}
+    assert page.next_cursor is None
+
+
 async def test_forget_where_forgets_what_may_be_forgotten_and_counts_it(ids: Ids) -> None:
     async with guild.connect(check_schema=False):
         await put(OWN_ONLY)
@@ -422,12 +446,22 @@ async def test_a_duplicate_is_not_restored_changed_or_shown_unless_allowed(ids: 
         async with guild.tenant_scope("acme", "me"):
             with pytest.raises(AccessDeniedError, match="read is denied"):
                 await guild.remember("the door of my second", source_type="document")
+            with pytest.raises(AccessDeniedError, match="read is denied"):
+                await guild.remember(text, source_type="document", on_forgotten="raise")
     assert kept.is_deleted
     assert [str(item.error) for item in report] == [
         "restore is denied: no policy allows it",
         "update is denied: no policy allows it",
     ]
     assert await everything(search_url) == before
+
+
+async def test_an_update_shows_no_text_that_may_not_be_read(ids: Ids) -> None:
+    async with guild.connect(check_schema=False):
+        await put('package memory.access\nallow if input.action == "update"\n')
+        async with guild.tenant_scope("acme", "me"):
+            with pytest.raises(AccessDeniedError, match="read is denied"):
+                await guild.update(ids["theirs"], metadata={"a": 1})
 
 
 async def test_an_update_is_asked_about_before_and_after(ids: Ids) -> None:
