@@ -17,7 +17,13 @@ from memory_guild.database.connecting import connect
 from memory_guild.tenancy import maintenance_scope
 from memory_guild.types import AuditEvent
 
-_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+_MOMENTS = [
+    "%Y-%m-%d",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%dT%H:%M:%S.%f",
+    "%Y-%m-%dT%H:%M:%S.%f%z",  # as --json prints it
+]
 
 
 def run(

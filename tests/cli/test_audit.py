@@ -39,6 +39,10 @@ def test_it_shows_the_entries_that_match(database_url: str, monkeypatch: pytest.
     assert "counting" in shown
     (entry,) = json.loads(run("--json", "--tenant", "acme", "--agent", "scribe", "--event", "denied", "--limit", "1"))
     assert (entry["subject"], entry["outcome"], entry["details"]) == ("[red]own[/red]", "denied", {})
+    assert json.loads(run("--json", "--since", entry["occurred_at"], "--tenant", "acme", "--event", "denied")) == [
+        entry
+    ]
+    assert json.loads(run("--json", "--until", entry["occurred_at"], "--tenant", "acme", "--event", "denied")) == []
     tomorrow = (before + timedelta(days=1)).strftime("%Y-%m-%d")
     assert run("--since", tomorrow) == "the audit has no such entry\n"
     assert json.loads(run("--json", "--until", "2001-01-01")) == []
