@@ -59,7 +59,7 @@ def read_source(path: Path) -> str:
         UnreadableFileError: It cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except OSError as error:
         raise UnreadableFileError(str(path), error.strerror or type(error).__name__) from None
     except UnicodeDecodeError:

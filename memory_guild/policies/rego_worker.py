@@ -19,12 +19,16 @@ _BUILTINS_TEXT = """
 abs all and any array.concat array.reverse array.slice ceil concat contains count div endswith eq equal floor format_int
 gt gte indexof internal.member_2 internal.member_3 intersection is_array is_boolean is_null is_number is_object is_set
 is_string lower lt lte max min minus mul neq object.get object.keys or plus rem replace round sort split sprintf
-startswith strings.any_prefix_match strings.any_suffix_match sum time.parse_rfc3339_ns to_number trim trim_left
+startswith strings.any_prefix_match strings.any_suffix_match time.parse_rfc3339_ns to_number trim trim_left
 trim_prefix trim_right trim_space trim_suffix union upper
 """
 BUILTINS = frozenset(_BUILTINS_TEXT.split())
 """What a policy may call: nothing of the network, the environment, chance, and nothing whose cost has no bound in the
-size of its input, such as regular expressions and ranges of numbers."""
+size of its input, such as regular expressions and ranges of numbers. Each fails where its arguments are wrong: ``sum``
+of texts is undefined instead, so that a rule ``deny`` would deny nothing."""
+
+_CALLS_NOTHING = "calls a function that does not exist, or a rule that needs itself"
+"""What the engine refuses without saying more."""
 
 _RULES = ("memory/access/allow", "memory/access/deny")
 _MOST_COMPILED = 256
@@ -59,7 +63,7 @@ class Compiled:
             self._interpreter.add_module("policy", rego)
             self._bundle = self._interpreter.build(None, list(_RULES))
         except json.JSONDecodeError:
-            raise RefusedError("calls a function that does not exist") from None
+            raise RefusedError(_CALLS_NOTHING) from None
         except Exception as error:
             raise _refused(str(error)) from None
         forbidden = sorted(self._builtins() - BUILTINS)
@@ -107,7 +111,7 @@ def check(rego: str) -> dict[str, Any]:
     except RefusedError as error:
         return {"reason": error.reason, "position": error.position}
     except json.JSONDecodeError:
-        return {"reason": "calls a function that does not exist", "position": None}
+        return {"reason": _CALLS_NOTHING, "position": None}
     except Exception:
         return {}  # it needs an input that has something
     return {}

@@ -56,7 +56,7 @@ def test_check_says_where_a_policy_does_not_compile(tmp_path: Path) -> None:
     with pytest.raises(PolicyError) as caught:
         run("check", file)
     assert (caught.value.line, caught.value.column) == (3, 5)
-    file.write_text("package memory.access\nallow := true\n")
+    file.write_text("package memory.access\nallow := true\n", encoding="utf-8-sig")
     assert run("check", file) == (0, f"{file} compiles\n")
 
 

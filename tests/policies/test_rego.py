@@ -91,7 +91,12 @@ async def test_a_thousand_policies_agree_with_plain_python(patient_engine: RegoE
         (PACKAGE + "allow = true { true }", "is a body without `if`: write rules as in OPA 1.0 (line 2, column 14)"),
         (PACKAGE + "\nallow if {\n  x :=\n}", "does not compile: Invalid assignment operator (line 4, column 5)"),
         (PACKAGE + '# ä\nallow if "é" == 1\nb := [', "does not compile: this is unclosed (line 4, column 6)"),
-        (PACKAGE + "allow if missing(1)", "calls a function that does not exist"),
+        (PACKAGE + "allow if missing(1)", "calls a function that does not exist, or a rule that needs itself"),
+        (
+            PACKAGE + "allow if other\nother if allow",
+            "calls a function that does not exist, or a rule that needs itself",
+        ),
+        (PACKAGE + 'deny if sum(["x"]) > 1', "calls what a policy may not call: sum"),
         (PACKAGE + "allow if opa.runtime().env", "calls what a policy may not call: opa.runtime"),
         (PACKAGE + 'allow if http.send({"url": "http://x"})', "calls what a policy may not call: http.send"),
         (PACKAGE + 'allow if regex.match("(a*)*b", "aaa")', "calls what a policy may not call: regex.match"),
