@@ -24,6 +24,7 @@ _WORKER = Path(__file__).with_name("rego_worker.py")
 _INPUTS_AT_ONCE = 100
 _STARTING_SECONDS = 30.0
 _WATCHED_EVERY_SECONDS = 0.02
+_GRACE_SECONDS = 1.0
 _PAGE_BYTES = 4096
 
 _Arguments = ParamSpec("_Arguments")
@@ -113,7 +114,9 @@ class RegoEngine:
 
     async def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            self._process = _start()  # at once, so that no cancellation leaves one behind
+            self._process = _start(
+                self._timeout_seconds + _GRACE_SECONDS
+            )  # at once, so that no cancellation leaves one behind
             await self._exchange(self._process, b'{"do": "nothing", "with": {}}\n', _STARTING_SECONDS)
         return self._process
 
@@ -153,10 +156,11 @@ def _take_notice(waiting: asyncio.Future[bytes]) -> None:
         waiting.exception()
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(longest_seconds: float) -> subprocess.Popen[bytes]:
+    """A worker, which ends by itself if an evaluation takes longer: whoever started it may have been killed."""
     paths = json.dumps([path for path in sys.path if path])
     return subprocess.Popen(  # noqa: S603 - the program is the package's own
-        [sys.executable, "-P", "-B", str(_WORKER), paths],
+        [sys.executable, "-P", "-B", str(_WORKER), paths, str(longest_seconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,7 +1,8 @@
 """The process that evaluates Rego. It is a script of its own, which imports nothing of the package.
 
 It reads one JSON object a line from its input and writes one a line. Whoever started it kills it when it takes too long
-or too much memory, so nothing here guards against that. It sees no environment.
+or too much memory, so nothing here guards against that, except a timer for the case that nobody is left to kill it. It
+sees no environment.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -151,9 +153,17 @@ def main() -> None:
     doing: dict[str, Callable[..., Any]] = {"check": check, "decide": decide}
     for line in sys.stdin.buffer:
         request = json.loads(line)
+        _end_after(float(sys.argv[2]))
         answer = doing[request["do"]](**request["with"]) if request["do"] in doing else None
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+        _end_after(0.0)
+
+
+def _end_after(seconds: float) -> None:
+    """Have the system end this process after so long; with 0, no longer. No evaluation, however busy, keeps it."""
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 if __name__ == "__main__":

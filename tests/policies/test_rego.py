@@ -266,22 +266,26 @@ async def test_a_compilation_that_takes_too_long_is_an_error_not_a_policy() -> N
     await engine.close()
 
 
-def test_the_worker_ends_with_the_process_that_started_it() -> None:
-    """Also where that one is killed."""
+@pytest.mark.parametrize("rule", ["allow := true", ENDLESS], ids=["idle", "evaluating"])
+def test_the_worker_ends_with_the_process_that_started_it(rule: str) -> None:
+    """Also where that one is killed, in the middle of an evaluation that does not end."""
     program = (
         "import asyncio, os, signal\n"
+        "from memory_guild.policies.loading import Policy\n"
         "from memory_guild.policies.rego import RegoEngine\n"
         "async def main():\n"
-        "    engine = RegoEngine()\n"
+        "    engine = RegoEngine(timeout_seconds=0.5)\n"
         "    await engine.check('package memory.access\\nallow := true')\n"
         "    print(engine._process.pid, flush=True)\n"
+        f"    asked = asyncio.create_task(engine.decide([Policy('p', {PACKAGE + rule!r})], [{{}}]))\n"
+        "    await asyncio.sleep(0.3)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
-    worker = int(finished.stdout)
-    for _ in range(100):
-        if not Path(f"/proc/{worker}").exists():
+    worker = Path(f"/proc/{int(finished.stdout)}/stat")
+    for _ in range(60):
+        if not worker.exists() or worker.read_text().rpartition(")")[2].split()[0] == "Z":
             return
         time.sleep(0.05)
     pytest.fail("the worker goes on")
