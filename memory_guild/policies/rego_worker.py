@@ -145,6 +145,7 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)  # the engine prints what it refuses
     os.dup2(nowhere, 2)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the other one decides
     os.environ.clear()
     sys.path[:] = json.loads(sys.argv[1])
     import regopy

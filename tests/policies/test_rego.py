@@ -266,6 +266,16 @@ async def test_a_compilation_that_takes_too_long_is_an_error_not_a_policy() -> N
     await engine.close()
 
 
+async def test_ctrl_c_denies_nothing_to_those_who_still_ask(engine: RegoEngine) -> None:
+    """A server that is told to stop answers the requests that it has."""
+    assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+    worker = engine._process
+    assert worker is not None
+    for _ in range(5):
+        worker.send_signal(signal.SIGINT)
+        assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+
+
 @pytest.mark.parametrize("rule", ["allow := true", ENDLESS], ids=["idle", "evaluating"])
 def test_the_worker_ends_with_the_process_that_started_it(rule: str) -> None:
     """Also where that one is killed, in the middle of an evaluation that does not end."""
