@@ -136,12 +136,13 @@ async def _decide(scope: Scope, action: PolicyAction, subjects: Sequence[Subject
     asking = (action, scope.agent_id, scope.tenant_id)
     kinds = [(asking, subject and tuple([_value(subject, field) for field in fields])) for subject in subjects]
     known = decider.known_kinds
-    if unknown := {kind: subject for kind, subject in zip(kinds, subjects, strict=True) if kind not in known}:
+    found = {kind: decision for kind in kinds if (decision := known.get(kind)) is not None}
+    if unknown := {kind: subject for kind, subject in zip(kinds, subjects, strict=True) if kind not in found}:
         decisions = await decider.decide(_inputs(scope, action, unknown.values(), repeat(None)))
         decided = dict(zip(unknown, decisions, strict=True))
-        decider.keep_kinds(known, decided)
-        return [decided.get(kind) or known[kind] for kind in kinds]
-    return [known[kind] for kind in kinds]
+        decider.keep_kinds(known, decided)  # which may drop those that were found
+        found |= decided
+    return [found[kind] for kind in kinds]
 
 
 def _inputs(

@@ -496,6 +496,16 @@ async def test_relate_by_names_relates_what_may_be_related(ids: Ids) -> None:
         assert await guild.relate_by_names("acme", source_type="external") == 1
 
 
+async def test_what_is_known_may_be_dropped_while_it_is_used(ids: Ids, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is room for so many decisions, and one call may need some that are known and more that are not."""
+    monkeypatch.setattr("memory_guild.policies.deciding._MOST_KNOWN", 2)
+    async with guild.connect(check_schema=False):
+        await put('package memory.access\nallow if input.memory.memory_id != "none"\n')
+        async with guild.tenant_scope("acme", "me"):
+            for limit in (2, 3, 4):
+                assert len(await guild.find(limit=limit)) == limit
+
+
 async def test_off_by_default_nothing_is_asked(ids: Ids, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MEMORY_GUILD_POLICIES")
     async with guild.connect(check_schema=False):
