@@ -29,7 +29,7 @@ from memory_guild.types import AuditEvent, PolicyAction
 from memory_guild.values.checks import check_name
 
 _ERASABLE = MatchingStatement("memories/erasable_memories")
-_LOCK = MatchingStatement("memories/lock_erasable_memories")
+_LOCK = MatchingStatement("memories/lock_matching_memories")
 _TABLES = Statement("database/tables_that_exist")
 _COUNTS = {
     "memory_embeddings": Statement("memories/count_embeddings"),
@@ -155,13 +155,14 @@ async def _erase_all(
     """Erase the memories that match now; a line for each."""
     lines: list[str] = []
     async for found in _ERASABLE.for_conditions(arguments).fetch_in_batches(*arguments, size=batch_size):
-        allowed = await permitted_by_id(PolicyAction.ERASE, [row["memory_id"] for row in found])
-        locked = await _LOCK.for_conditions(arguments).fetch(*arguments, allowed)
-        memory_ids = [row["memory_id"] for row in locked]
+        found_ids = [row["memory_id"] for row in found]
+        locked = await _LOCK.for_conditions(arguments).fetch(*arguments, found_ids)
+        hashes = {row["memory_id"]: row["content_hash"] for row in locked}
+        memory_ids = await permitted_by_id(PolicyAction.ERASE, list(hashes))
         # Nobody can add anything to a memory that is locked, so what is counted is what is deleted.
         rows.update(await _belongings(memory_ids, counts))
         rows["memory_records"] += len(await _ERASE.fetch(memory_ids))
-        lines += [f"{row['memory_id']} {row['content_hash']}\n" for row in locked]
+        lines += [f"{memory_id} {hashes[memory_id]}\n" for memory_id in memory_ids]
     return lines
 
 

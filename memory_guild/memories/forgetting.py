@@ -31,6 +31,7 @@ _LOCK = Statement("memories/lock_memories")
 _LOCK_TO_RESTORE = Statement("memories/lock_memories_to_restore")
 _FORGET = Statement("memories/forget_memories")
 _RESTORE = Statement("memories/restore_memories")
+_LOCK_MATCHING = MatchingStatement("memories/lock_matching_memories")
 _FORGET_MATCHING = MatchingStatement("memories/forget_matching_memories")
 _PURGEABLE = Statement("memories/purgeable_memories", planned_for_values=True)
 _PURGE = Statement("memories/purge_memories")
@@ -95,11 +96,15 @@ async def forget_where(**conditions: Unpack[Conditions]) -> int:
     arguments = await conditions_in_scope(conditions)
     if not are_enforced():
         return len(await _FORGET_MATCHING.for_conditions(arguments).fetch(*arguments))
-    matching = [row["memory_id"] async for rows in all_newest(arguments) for row in rows if not row["is_deleted"]]
-    allowed = sorted(await permitted_by_id(PolicyAction.FORGET, matching))
+    matching = sorted([row["memory_id"] async for rows in all_newest(arguments) for row in rows])
     forgotten = 0
-    for first in range(0, len(allowed), _FORGOTTEN_AT_ONCE):
-        forgotten += len(await _FORGET.fetch(allowed[first : first + _FORGOTTEN_AT_ONCE]))
+    for first in range(0, len(matching), _FORGOTTEN_AT_ONCE):
+        # Locked first: what is asked about stays as it is.
+        locked = await _LOCK_MATCHING.for_conditions(arguments).fetch(
+            *arguments, matching[first : first + _FORGOTTEN_AT_ONCE]
+        )
+        live = [row["memory_id"] for row in locked if not row["is_deleted"]]
+        forgotten += len(await _FORGET.fetch(await permitted_by_id(PolicyAction.FORGET, live)))
     return forgotten
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -296,6 +297,32 @@ async def test_erase_where_erases_what_may_be_erased_and_counts_it(ids: Ids) -> 
         await put("package memory.access\nallow := true\n")
         async with guild.tenant_scope("acme", "me"):
             assert await guild.count(include_forgotten=True) == 3
+
+
+@pytest.mark.parametrize("name", ["forget_where", "erase_where"])
+async def test_what_changes_while_its_lock_is_waited_for_is_asked_about_again(
+    name: str, ids: Ids, search_url: str
+) -> None:
+    """Otherwise what was allowed to a memory as it was would be done to the memory as it is."""
+    other = await asyncpg.connect(search_url)
+    async with guild.connect(check_schema=False):
+        await put(OWN_ONLY)
+        await other.execute("BEGIN")
+        await other.execute("UPDATE memory_records SET agent_id = 'they' WHERE memory_id = $1", ids["mine"])
+
+        async def change() -> Any:
+            async with guild.tenant_scope("acme", "me"):
+                return await getattr(guild, name)(source_type="document")
+
+        changing = asyncio.create_task(change())
+        await asyncio.sleep(0.5)
+        await other.execute("COMMIT")
+        changed = await changing
+    assert await other.fetchval(
+        "SELECT count(*) FROM memory_records WHERE memory_id = $1 AND is_deleted IS NOT TRUE", ids["mine"]
+    )
+    assert getattr(changed, "memories", changed) == (1 if name == "forget_where" else 2)
+    await other.close()
 
 
 async def test_the_audit_says_what_was_denied_also_where_the_scope_is_rolled_back(ids: Ids) -> None:
