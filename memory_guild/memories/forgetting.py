@@ -127,7 +127,7 @@ async def purge(*, older_than: timedelta | datetime, batch_size: int = 1000) -> 
     before = await _moment_of(older_than)
     purged = 0
     async for rows in _PURGEABLE.fetch_in_batches(current_tenant(), before, size=batch_size):
-        allowed = await permitted_by_id(PolicyAction.PURGE, [row["memory_id"] for row in rows])
+        allowed = await permitted_by_id(PolicyAction.PURGE, [row["memory_id"] for row in rows], locks=True)
         purged += len(await _PURGE.fetch(allowed, before))
     if purged:
         await audit.record(AuditEvent.PURGE, details={"memories": purged, "forgotten_before": before})

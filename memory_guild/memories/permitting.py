@@ -18,6 +18,7 @@ from memory_guild.rows import memories_from
 from memory_guild.types import PolicyAction
 
 _READ = Statement("memories/get_memories")
+_LOCK = Statement("memories/lock_present_memories")
 _AT_ONCE = 1_000
 
 _Result = TypeVar("_Result")
@@ -70,12 +71,21 @@ async def require_by_id(action: PolicyAction, memory_ids: Collection[UUID]) -> N
         await require(action, list((await stored_memories(memory_ids)).values()))
 
 
-async def permitted_by_id(action: PolicyAction, memory_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of the memories that something may be done to, in their order."""
+async def permitted_by_id(action: PolicyAction, memory_ids: Sequence[UUID], *, locks: bool = False) -> list[UUID]:
+    """Those of the memories that something may be done to, in their order.
+
+    Args:
+        action: What is to be done.
+        memory_ids: The memories.
+        locks: Whether to lock them first, so that what is asked about stays as it is; nothing is locked where no
+            policies are enforced.
+    """
     if not are_enforced():
         return list(memory_ids)
     kept: list[UUID] = []
     for first in range(0, len(memory_ids), _AT_ONCE):
+        if locks:
+            await _LOCK.fetch(memory_ids[first : first + _AT_ONCE])
         memories = await stored_memories(memory_ids[first : first + _AT_ONCE])
         may_act = await permitted(action, list(memories.values()))
         allowed = {memory_id for memory_id, is_permitted in zip(memories, may_act, strict=True) if is_permitted}

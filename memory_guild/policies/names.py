@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from memory_guild.policies.tokens import CLOSING, OPENING, Token, policy_error_at
 
@@ -15,7 +16,7 @@ def check_names(rego: str, tokens: list[Token]) -> None:
     """Refuse a name that is defined nowhere in the source, as OPA does.
 
     To the engine it is undefined, so a misspelt one in ``deny`` would deny nothing. Which part of the source a name
-    holds in is not looked at, and what may define one counts as if it did: no policy is refused that OPA accepts.
+    holds in is not looked at, and what may define one counts as if it did, so as to refuse nothing that OPA accepts.
     """
     defined = _defined_names(tokens)
     for number, token in enumerate(tokens):
@@ -32,7 +33,11 @@ def check_names(rego: str, tokens: list[Token]) -> None:
 def _defined_names(tokens: list[Token]) -> set[str]:
     defined: set[str] = set()
     opened: list[int] = []
-    ends_at = -1  # where the names after `some`, `every`, `import`, or those of a function's parameters end
+    ends_at = -1  # where the names after `some` or `every`, or those of a function's parameters, end
+    # Found beforehand, from the end on: whatever the source, that takes as long as to read it.
+    ends_of_lines = _next_places(tokens, partial(_begins_a_line, tokens))
+    words_in = _next_places(tokens, lambda at: tokens[at].text == "in")
+    closing = _next_places(tokens, lambda at: tokens[at].text == ")")
     for number, token in enumerate(tokens):
         before, after = _text(tokens, number - 1), _text(tokens, number + 1)
         if token.text in OPENING:
@@ -43,9 +48,9 @@ def _defined_names(tokens: list[Token]) -> set[str]:
             if token.text != ")" and (after in (":=", "=") or around[0] == "=" or around in (("[", "]"), (",", ")"))):
                 defined.update(_words(tokens[first:number]))  # a pattern
         elif token.text in ("some", "every"):
-            ends_at = next((at for at in range(number, len(tokens)) if tokens[at].text == "in"), len(tokens))
+            ends_at = words_in[number]
             if token.text == "some":
-                ends_at = min(ends_at, _end_of_line(tokens, number))
+                ends_at = min(ends_at, ends_of_lines[number + 1])
         elif token.kind == "word" and (
             number < ends_at
             or after in (":=", "=")
@@ -56,9 +61,9 @@ def _defined_names(tokens: list[Token]) -> set[str]:
         if token.kind == "word" and not opened and _begins_a_statement(tokens, number):
             defined.add(token.text)
             if token.text == "import":
-                defined.update(_words(tokens[number : _end_of_line(tokens, number)]))
+                defined.update(_words(tokens[number : ends_of_lines[number + 1]]))
             elif _is_call(tokens, number):
-                ends_at = next((at for at in range(number, len(tokens)) if tokens[at].text == ")"), len(tokens))
+                ends_at = closing[number]
     return defined
 
 
@@ -71,17 +76,22 @@ def _words(tokens: Iterable[Token]) -> Iterator[str]:
 
 
 def _is_call(tokens: Sequence[Token], number: int) -> bool:
-    while _text(tokens, number + 1) == ".":
-        number += 2
+    while _text(tokens, number + 1) == "." or (_text(tokens, number + 1), _text(tokens, number + 3)) == ("[", "]"):
+        number += 2 if _text(tokens, number + 1) == "." else 3
     return _text(tokens, number + 1) == "("
 
 
-def _end_of_line(tokens: Sequence[Token], number: int) -> int:
-    """The number of the first token after the line; a comma goes on with it."""
-    number += 1
-    while number < len(tokens) and (tokens[number].line == tokens[number - 1].line or tokens[number - 1].text == ","):
-        number += 1
-    return number
+def _next_places(tokens: Sequence[Token], is_place: Callable[[int], bool]) -> list[int]:
+    """For each token the number of the first one from there on that is such a place; else their count."""
+    places = [len(tokens)] * (len(tokens) + 1)
+    for number in reversed(range(len(tokens))):
+        places[number] = number if is_place(number) else places[number + 1]
+    return places
+
+
+def _begins_a_line(tokens: Sequence[Token], number: int) -> bool:
+    """Whether a token is the first of a line; a comma goes on with the line before."""
+    return number == 0 or (tokens[number].line != tokens[number - 1].line and tokens[number - 1].text != ",")
 
 
 def _begins_a_statement(tokens: Sequence[Token], number: int) -> bool:

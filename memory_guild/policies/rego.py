@@ -78,11 +78,12 @@ class RegoEngine:
         return decisions
 
     async def close(self) -> None:
-        """End the worker."""
+        """End the worker. Whoever asks afterwards starts another one."""
         self._leave_parent()
         async with self._turn:
             await self._kill()
-        self._thread.shutdown(wait=False)
+            ended, self._thread = self._thread, _own_thread()
+        ended.shutdown(wait=False)
 
     async def _decide_some(self, policies: Sequence[Policy], inputs: Sequence[Mapping[str, Any]]) -> list[Decision]:
         usable = [policy for policy in policies if policy.error is None]
@@ -114,9 +115,8 @@ class RegoEngine:
 
     async def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            self._process = _start(
-                self._timeout_seconds + _GRACE_SECONDS
-            )  # at once, so that no cancellation leaves one behind
+            # At once, so that no cancellation leaves one behind.
+            self._process = _start(self._timeout_seconds + _GRACE_SECONDS)
             await self._exchange(self._process, b'{"do": "nothing", "with": {}}\n', _STARTING_SECONDS)
         return self._process
 

@@ -45,7 +45,7 @@ async def release(source: str | None = None, *, memories: Iterable[MemoryArgumen
             raise await unknown_source(name)
         source_id = row["source_id"]
     held = await _HELD.fetch(tenant_id, source_id, memory_ids)
-    allowed = await permitted_by_id(PolicyAction.RELEASE, [row["memory_id"] for row in held])
+    allowed = await permitted_by_id(PolicyAction.RELEASE, [row["memory_id"] for row in held], locks=True)
     released = len(await _RELEASE.fetch(allowed))
     if released:
         await audit.record(AuditEvent.RELEASE, subject=source, details={"memories": released})

@@ -325,6 +325,37 @@ async def test_what_changes_while_its_lock_is_waited_for_is_asked_about_again(
     await other.close()
 
 
+@pytest.mark.parametrize("name", ["purge", "release"])
+async def test_what_is_no_longer_live_and_changes_meanwhile_is_asked_about_again(
+    name: str, ids: Ids, search_url: str
+) -> None:
+    other = await asyncpg.connect(search_url)
+    async with guild.connect(check_schema=False):
+        await put(OWN_ONLY)
+        async with guild.admin_scope("the test's source"):
+            await guild.sources.register(name, source_type="webhook", metadata={"quarantine": True})
+        async with guild.tenant_scope("acme", "me"):
+            source = name if name == "release" else None
+            memory = (await guild.remember("new", source_type="document", source=source)).memory
+            if source is None:
+                await guild.forget(memory)
+        await other.execute("BEGIN")
+        await other.execute("UPDATE memory_records SET agent_id = 'they' WHERE memory_id = $1", memory.memory_id)
+
+        async def change() -> int:
+            async with guild.tenant_scope("acme", "me"):
+                if source is not None:
+                    return await guild.sources.release(memories=[memory])
+                return await guild.purge(older_than=timedelta(0))
+
+        changing = asyncio.create_task(change())
+        await asyncio.sleep(0.5)
+        await other.execute("COMMIT")
+        await changing
+    assert await other.fetchval("SELECT is_deleted FROM memory_records WHERE memory_id = $1", memory.memory_id)
+    await other.close()
+
+
 async def test_the_audit_says_what_was_denied_also_where_the_scope_is_rolled_back(ids: Ids) -> None:
     began = datetime.now(UTC)  # entries stay, and the database serves many tests
     async with guild.connect(check_schema=False):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,8 +21,10 @@ import pytest
 from memory_guild.errors import PolicyEngineError, PolicyError
 from memory_guild.policies.deciding import Decider
 from memory_guild.policies.loading import Policy, policy_from
+from memory_guild.policies.names import check_names
 from memory_guild.policies.projection import projected, visible_paths
 from memory_guild.policies.rego import RegoEngine
+from memory_guild.policies.tokens import Token, tokens_of
 from tests.policies.programs import random_input, random_program
 
 INPUT: dict[str, Any] = {
@@ -133,6 +136,7 @@ async def test_put_would_refuse(patient_engine: RegoEngine, rego: str, message: 
         PACKAGE + 'teams contains "a" if true\nallow if { "a" in teams }',
         PACKAGE + "allow if {\n  not hidden\n} else := false\nhidden if input.memory.is_deleted",
         PACKAGE + "sums.double(x) := 2 * x\nallow if sums.double(1) == 2",
+        PACKAGE + 'sums["double"](x) := 2 * x\nallow if sums.double(1) == 2',
         PACKAGE + "allow if { every x in [1, 2] { x > 0 } }",
         PACKAGE + "default allow := false\nallow if count([1 | true]) == 1",
         PACKAGE + "import future.keywords.if\nimport input as asked\nallow if asked.action",
@@ -199,6 +203,29 @@ async def test_the_worker_sees_no_environment(engine: RegoEngine, monkeypatch: p
     assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
     assert engine._process is not None
     assert "SECRET_OF_THE_TEST" not in environment_of(engine._process.pid)
+
+
+async def test_an_engine_that_was_closed_starts_again(engine: RegoEngine) -> None:
+    for _ in range(3):
+        assert (await engine.decide([ALLOWING], [INPUT]))[0].allowed
+        await engine.close()
+
+
+@pytest.mark.parametrize("part", ["some ", "some a,", "some a,\n", "every ", "f(\n)\n", "import a\n", "a."])
+def test_no_source_makes_the_check_of_its_names_look_at_tokens_again_and_again(part: str) -> None:
+    """It runs in the agent's event loop."""
+
+    class Counting(list[Token]):
+        looked_at = 0
+
+        def __getitem__(self, place: Any) -> Any:
+            self.looked_at += 1
+            return super().__getitem__(place)
+
+    tokens = Counting(tokens_of(part * 1000))
+    with suppress(PolicyError):
+        check_names(part * 1000, tokens)
+    assert tokens.looked_at < 20 * len(tokens)
 
 
 async def test_a_worker_that_is_killed_again_and_again_denies_and_hangs_nothing(engine: RegoEngine) -> None:
