@@ -607,11 +607,15 @@ class MigrationsPendingError(SchemaError):
 
     Attributes:
         pending: The names of the missing migrations, in order.
+        group: The group of tenants whose tables lack them; None in a database without groups.
     """
 
-    def __init__(self, pending: list[str]) -> None:
-        super().__init__(f"the database lacks migrations: {', '.join(pending)}; run `memory-guild upgrade`")
+    def __init__(self, pending: list[str], *, group: str | None = None) -> None:
+        what = "the database" if group is None else f"the group {group}"
+        command = "memory-guild upgrade" if group is None else "memory-guild upgrade --all-groups"
+        super().__init__(f"{what} lacks migrations: {', '.join(pending)}; run `{command}`")
         self.pending = pending
+        self.group = group
 
 
 class SchemaTooNewError(SchemaError):
@@ -691,6 +695,46 @@ class TenantMismatchError(ScopeError):
     """A scope was opened inside a scope of another tenant, or a row is of another tenant (SQLSTATE MG002)."""
 
     http_status = 403
+
+
+class SeveralGroupsError(ScopeError):
+    """A maintenance scope works in one group of tenants, and the database has several; nothing was sent.
+
+    Attributes:
+        groups: Their names, the oldest first.
+    """
+
+    def __init__(self, groups: list[str]) -> None:
+        super().__init__(
+            f"this database has several groups of tenants: {', '.join(groups)}; name one, as in"
+            " `admin_scope(reason, group=…)`"
+            if groups
+            else "this database has no group of tenants yet; run `memory-guild groups create NAME`"
+        )
+        self.groups = groups
+
+
+class UnknownGroupError(ScopeError):
+    """The database has no group of tenants of this name.
+
+    Attributes:
+        group: The name.
+        groups: The names that there are.
+    """
+
+    http_status = 404
+
+    def __init__(self, group: str, groups: list[str]) -> None:
+        super().__init__(f"there is no group {group}; this database has: {', '.join(groups) or 'none'}")
+        self.group = group
+        self.groups = groups
+
+
+class TenantMovedError(ScopeError):
+    """The tenant was moved to another group of tenants while its scope was opened (SQLSTATE MG006); run it again."""
+
+    retryable = True
+    http_status = 503
 
 
 class SealError(ScopeError):

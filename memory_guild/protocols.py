@@ -1,8 +1,8 @@
-"""What agents may bring along: embedders, vector indexes and a screen, whoever wrote them."""
+"""What agents may bring along: embedders, vector indexes, a screen and a placement, whoever wrote them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
@@ -235,6 +235,12 @@ class Verdict(NamedTuple):
         """
         return cls(is_refused=True, reason=reason)
 
+
+Placement: TypeAlias = Callable[[str], str | Awaitable[str]]
+"""Says in which group of tenants a tenant is: gets the tenant, returns the name of a schema that has the five tables.
+
+It is called before each scope, while no transaction is open. For one tenant it must always return the same group.
+"""
 
 Screen: TypeAlias = Callable[[Candidate], Verdict]
 """Sees each memory before it is stored. A transaction is open meanwhile, so it must be quick and call no network."""

@@ -536,6 +536,16 @@ def metadata_max_bytes() -> int:
     return _METADATA_MAX_BYTES_DEFAULT if given is None else given
 
 
+def checked_schema(name: str) -> str:
+    """The name of a schema.
+
+    Raises:
+        SettingsError: There can be none of this name.
+    """
+    checked: str = _OF_SETTINGS["schema"].require(name)
+    return checked
+
+
 def checked_embedder(name: str) -> str:
     """The name of an embedder.
 
@@ -574,6 +584,7 @@ def _configuration(credentials: dict[str, Any]) -> dict[str, Any]:
         "apps": {
             "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"},
             "search": {"models": ["memory_guild.search.tables"], "default_connection": "default"},
+            "groups": {"models": ["memory_guild.schema.tables"], "default_connection": "default"},
         },
         "use_tz": True,
         "timezone": "UTC",

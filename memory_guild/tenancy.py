@@ -7,12 +7,14 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Token
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
 
 from memory_guild.database import scope as scopes
 from memory_guild.database.conflicts import repeated
 from memory_guild.database.engine import GuildClient, client
+from memory_guild.database.groups import confirmation
 from memory_guild.database.opening import Opening
 from memory_guild.database.recording import log, outlive, trail_of, write
 from memory_guild.database.scope import Scope
@@ -24,7 +26,14 @@ from memory_guild.database.sqlstate import (
 )
 from memory_guild.database.trail import Entry, Trail
 from memory_guild.database.transaction import SavepointContext, ScopeTransaction, ScopeTransactionContext
-from memory_guild.errors import RoleMissingError, ScopeAbortedError, ScopeError, TenantMismatchError
+from memory_guild.errors import (
+    RoleMissingError,
+    ScopeAbortedError,
+    ScopeError,
+    TenantMismatchError,
+    TenantMovedError,
+    UnknownGroupError,
+)
 from memory_guild.types import AuditEvent
 from memory_guild.values.checks import check_name, check_text
 
@@ -45,10 +54,11 @@ class _ScopeBlock:
     _is_entered = False
     _transaction: ScopeTransaction | None = None
 
-    def __init__(self, role: str, tenant_id: str | None, agent_id: str | None) -> None:
+    def __init__(self, role: str, tenant_id: str | None, agent_id: str | None, group: str | None = None) -> None:
         self._role = role
         self._tenant_id = tenant_id
         self._agent_id = agent_id
+        self._group = group
 
     async def __aenter__(self) -> Scope:
         """Begin."""
@@ -59,15 +69,22 @@ class _ScopeBlock:
         if outer is not None:
             outer.transaction.session.require_loop()
         if outer is not None and not outer.transaction.closed:
+            group = outer.group
             self._context: SavepointContext | ScopeTransactionContext = self._nest(outer)
+            transaction = await self._entered(self._context)
         else:
-            self._context = ScopeTransactionContext(*self._begin(outer))
-        with translated_errors(_explanations(self._role)):
-            transaction = await self._context.__aenter__()
+            pool = self._pool(outer)
+            if pool.for_agents().groups is None:
+                group = pool.settings.schema
+                self._require_only_group(group)
+                self._context = self._begin(pool, group)
+                transaction = await self._entered(self._context)
+            else:
+                group, transaction = await self._enter_group(pool)
         self._transaction = transaction
         trail = transaction.session.trail
         self._written_before = 0 if trail is None else len(trail.written)
-        scope = Scope(self._tenant_id, self._agent_id, transaction)
+        scope = Scope(self._tenant_id, self._agent_id, group, transaction)
         self._token: Token[Scope | None] = scopes.enter(scope)
         return scope
 
@@ -110,19 +127,50 @@ class _ScopeBlock:
     def _nest(self, outer: Scope) -> SavepointContext:
         if outer.tenant_id != self._tenant_id:
             raise TenantMismatchError("a scope of another tenant is open around this one; end it first")
+        if self._group not in (None, outer.group):
+            raise TenantMismatchError("a scope in another group of tenants is open around this one; end it first")
         if self._agent_id is None:
             self._agent_id = outer.agent_id
         return SavepointContext(outer.transaction.innermost())
 
-    def _begin(self, ended: Scope | None) -> tuple[GuildClient, Opening, float]:
+    async def _entered(self, context: SavepointContext | ScopeTransactionContext) -> ScopeTransaction:
+        with translated_errors(_explanations(self._role)):
+            return await context.__aenter__()
+
+    async def _enter_group(self, pool: GuildClient) -> tuple[str, ScopeTransaction]:
+        """Begin where there are several groups: in the tenant's, or in the one that maintenance names."""
+        groups = pool.for_agents().groups
+        assert groups is not None
+        if self._tenant_id is None:
+            group = await groups.named(self._group)
+            self._context = self._begin(pool, group)
+            return group, await self._entered(self._context)
+        for attempt in range(ATTEMPTS):
+            group = await groups.of(self._tenant_id)
+            self._context = self._begin(pool, group, confirms_group=groups.confirms)
+            try:
+                return group, await self._entered(self._context)
+            except TenantMovedError:  # what this process knew of the tenant is old
+                groups.forget(self._tenant_id)
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _require_only_group(self, only: str) -> None:
+        if self._group not in (None, only):
+            raise UnknownGroupError(str(self._group), [only])
+
+    def _pool(self, ended: Scope | None) -> GuildClient:
         pool = client()
         if ended is not None and isinstance(pool, ScopeTransaction):  # that of the ended scope
             pool = ended.transaction.pool
         if not isinstance(pool, GuildClient):
             raise ScopeError("a scope cannot begin inside in_transaction(); open the scope first, it is a transaction")
-        pool = pool.for_maintenance() if self._role == ADMIN_ROLE else pool.for_agents()
-        opening = Opening(self._role, self._tenant_id, pool)
-        return pool, opening, pool.settings.scope_idle_timeout_seconds
+        return pool.for_maintenance() if self._role == ADMIN_ROLE else pool.for_agents()
+
+    def _begin(self, pool: GuildClient, group: str, *, confirms_group: bool = False) -> ScopeTransactionContext:
+        opening = Opening(self._role, self._tenant_id, pool, group, confirms_group=confirms_group)
+        return ScopeTransactionContext(pool, opening, pool.settings.scope_idle_timeout_seconds)
 
 
 class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asyncio.timeout is
@@ -143,6 +191,7 @@ class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asynci
         SealError: The database is sealed, and this process has no key that opens it.
         ScopeAbortedError: At the end, where a statement had failed and its error was caught inside.
         ScopeIdleError: The scope waited too long between two statements.
+        TenantMovedError: The tenant was moved to other groups again and again meanwhile.
     """
 
     def __init__(self, tenant_id: str, agent_id: str | None = None) -> None:
@@ -153,8 +202,8 @@ class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asynci
 class maintenance_scope(_ScopeBlock):  # noqa: N801 - used like a function
     """An :class:`admin_scope` for fixed statements of the package's own, which are too many to be logged."""
 
-    def __init__(self) -> None:
-        super().__init__(ADMIN_ROLE, tenant_id=None, agent_id=None)
+    def __init__(self, group: str | None = None) -> None:
+        super().__init__(ADMIN_ROLE, tenant_id=None, agent_id=None, group=group)
 
 
 class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
@@ -165,13 +214,16 @@ class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
 
     Args:
         reason: Why, for the log and the audit.
+        group: The group of tenants to work in. A database with one group needs no name; all tenants are in it.
 
     Raises:
         InvalidInputError: The reason is no text that PostgreSQL can store.
+        SeveralGroupsError: The database has several groups, and none is named.
+        UnknownGroupError: The database has no group of this name.
     """
 
-    def __init__(self, reason: str = "not given") -> None:
-        super().__init__(ADMIN_ROLE, tenant_id=None, agent_id=None)
+    def __init__(self, reason: str = "not given", *, group: str | None = None) -> None:
+        super().__init__(ADMIN_ROLE, tenant_id=None, agent_id=None, group=group)
         self._reason = check_text("reason", reason)
         self._began: float | None = None
         self._entry = Entry(AuditEvent.ADMIN_SCOPE, "committed", reason=self._reason)
@@ -206,6 +258,52 @@ class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
         finally:
             seconds = time.monotonic() - self._began
             _log.warning("maintenance scope ends after %.3f s, %s; reason: %s", seconds, outcome, self._reason)
+
+
+async def keep_in_group(tenant_id: str) -> None:
+    """Keep a tenant in the group that the maintenance scope works in, until the scope ends.
+
+    Raises:
+        ScopeError: It is in another group.
+    """
+    scope = scopes.current_scope()
+    groups = client().pool.for_agents().groups
+    if groups is None or not groups.confirms:
+        return
+    try:
+        with translated_errors():
+            async with scope.transaction.driver() as driver:
+                await driver.execute(confirmation(client().pool.settings.schema, tenant_id, scope.group))
+    except TenantMovedError:
+        raise ScopeError(
+            f"the tenant is not in the group {scope.group} that this scope works in; name the tenant's own, as in"
+            " admin_scope(reason, group=…), which `memory-guild groups list --tenant` tells"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whose rows a worker sees: those of one tenant, or of all tenants of a group.
+
+    Attributes:
+        tenant_id: The tenant; None for all of them.
+        group: The group of tenants, where there are several.
+    """
+
+    tenant_id: str | None = None
+    group: str | None = None
+
+    def scope(self) -> tenant_scope | maintenance_scope:
+        """A short scope."""
+        return maintenance_scope(self.group) if self.tenant_id is None else tenant_scope(self.tenant_id)
+
+
+async def reaches(tenant_id: str | None) -> list[Reach]:
+    """How to see all rows of a tenant, or of all tenants (None): group by group."""
+    groups = client().pool.for_agents().groups
+    if tenant_id is not None or groups is None:
+        return [Reach(tenant_id)]
+    return [Reach(group=name) for name in await groups.names()]
 
 
 async def _end_with_trail(

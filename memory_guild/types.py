@@ -119,6 +119,7 @@ class AuditEvent(StrEnum):
     ADMIN_SCOPE = "admin_scope"
     DENIED = "denied"
     ERASE = "erase"
+    MOVE = "move"
     POLICY_PUT = "policy_put"
     POLICY_REMOVED = "policy_removed"
     PURGE = "purge"

@@ -86,11 +86,14 @@ def test_every_command_is_documented(database_url: str) -> None:
 SEARCH_PAGES = ("recall", "vector-indexes")
 """Their examples need the search."""
 
+GROUPS_PAGES = ("groups",)
+"""Their examples connect themselves."""
+
 FRAGMENTS = [
     pytest.param(page, fragment, id=f"{page.stem}-{number}")
     for page in PAGES[2:]
     for number, fragment in enumerate(blocks(page, "python"))
-    if page.stem not in SEARCH_PAGES
+    if page.stem not in SEARCH_PAGES + GROUPS_PAGES
 ]
 
 
@@ -120,6 +123,13 @@ async def test_the_examples_of_the_search_run(
         async with memory_guild.connect():
             for fragment in blocks(page, "python"):
                 await run_fragment(page, fragment)
+
+
+async def test_the_examples_of_groups_run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", database_url)
+    for page in (ROOT / "docs" / f"{name}.md" for name in GROUPS_PAGES):
+        for fragment in blocks(page, "python"):
+            await run_fragment(page, fragment)
 
 
 STATEMENTS = [

@@ -74,7 +74,7 @@ def test_wheel_carries_what_it_needs(distributions: tuple[Path, Path]) -> None:
     names = set(zipfile.ZipFile(distributions[0]).namelist())
 
     assert "memory_guild/py.typed" in names
-    for app in ("models", "search"):
+    for app in ("models", "search", "groups"):
         assert {f"memory_guild/migrations/{app}/{name}" for name in known_migrations(app)} <= names
     for folder in ("memory_guild", "migrations"):
         for path in (ROOT / folder).rglob("*"):
@@ -90,7 +90,7 @@ def test_source_distribution_builds_and_carries_the_tests(distributions: tuple[P
         names = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {"pyproject.toml", "aerich.toml", "memory_guild/py.typed", "tests/conftest.py"} <= names
-    for app in ("models", "search"):
+    for app in ("models", "search", "groups"):
         assert {f"migrations/{app}/{name}" for name in known_migrations(app)} <= names
 
 

@@ -13,6 +13,7 @@ from memory_guild.cli import (
     demo,
     doctor,
     embed,
+    groups,
     indexes,
     ingest,
     policy,
@@ -38,6 +39,7 @@ app.command("seal")(seal.run)
 app.command("sync")(sync.run)
 app.command("upgrade")(upgrade.run)
 app.command("validate")(validate.run)
+app.add_typer(groups.commands)
 app.add_typer(indexes.commands)
 app.add_typer(policy.commands)
 app.add_typer(server.commands)

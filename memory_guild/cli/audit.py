@@ -14,7 +14,7 @@ from rich.text import Text
 from memory_guild.audit import MAX_LIMIT, AuditEntry, entries
 from memory_guild.cli.console import output
 from memory_guild.database.connecting import connect
-from memory_guild.tenancy import maintenance_scope
+from memory_guild.tenancy import reaches
 from memory_guild.types import AuditEvent
 
 _MOMENTS = [
@@ -65,8 +65,14 @@ async def _entries(
     until: datetime | None,
     limit: int,
 ) -> list[AuditEntry]:
-    async with connect(), maintenance_scope():  # to read the audit leaves no entry in it
-        return await entries(tenant_id=tenant, event=event, agent_id=agent, since=since, until=until, limit=limit)
+    found: list[AuditEntry] = []
+    async with connect():
+        for reach in await reaches(None):
+            async with reach.scope():  # to read the audit leaves no entry in it
+                found += await entries(
+                    tenant_id=tenant, event=event, agent_id=agent, since=since, until=until, limit=limit
+                )
+    return sorted(found, key=lambda entry: entry.occurred_at, reverse=True)[:limit]
 
 
 def _table(found: list[AuditEntry]) -> Table:

@@ -20,10 +20,11 @@ def run() -> None:
     if len(found) == 1:
         output.print(f"{found[0].detail}; {found[0].mend}", markup=False, highlight=False)
         raise typer.Exit(1)
-    table = Table("", "what", "found", "to do")
+    has_groups = any(finding.group is not None for finding in found)
+    table = Table("", *["group"] * has_groups, "what", "found", "to do")
     for finding in found:
         # As text, not as markup: names in the database may contain brackets.
-        told = (finding.subject, finding.detail, finding.mend)
+        told = (*[finding.group or ""] * has_groups, finding.subject, finding.detail, finding.mend)
         table.add_row(Text(finding.level, _STYLES[finding.level]), *map(Text, told))
     output.print(table, soft_wrap=False)
     if any(finding.level == "broken" for finding in found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -23,13 +23,27 @@ def run(
 
     Exit code 1 if they differ; an index that was added on purpose is no difference.
     """
-    found = asyncio.run(schema.validate())
+    found = asyncio.run(_comparisons())
     if as_json:
-        output.print_json(json.dumps([asdict(difference) for difference in found.differences]))
+        differences = [
+            asdict(difference) | ({} if group is None else {"group": group})
+            for group, comparison in found.items()
+            for difference in comparison
+        ]
+        output.print_json(json.dumps(differences))
     else:
-        _print(found)
-    if found.differences:
+        for group, comparison in found.items():
+            if group is not None:
+                output.print(f"the group {group}:", markup=False, highlight=False)
+            _print(comparison)
+    if any(found.values()):
         raise typer.Exit(1)
+
+
+async def _comparisons() -> dict[str | None, Comparison]:
+    """The comparison of each group of tenants; under None where there is one."""
+    groups: Sequence[str | None] = await schema.groups.names() or [None]
+    return {group: await schema.validate(schema=group) for group in groups}
 
 
 def _print(found: Comparison) -> None:

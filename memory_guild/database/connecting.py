@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from memory_guild.database.connections import ENGINE, chosen, register, transaction_of_task, unregistered
-from memory_guild.database.engine import GuildClient
+from memory_guild.database.engine import GuildClient, working_in
 from memory_guild.database.isolation import check_isolation
-from memory_guild.database.migrations import check_migrations
+from memory_guild.database.migrations import check_catalogue, check_migrations
 from memory_guild.database.tortoise import GuestContext, tortoise_context
-from memory_guild.errors import InvalidInputError
-from memory_guild.protocols import Embedder, Screen, VectorIndex
+from memory_guild.errors import InvalidInputError, MigrationsPendingError
+from memory_guild.protocols import Embedder, Placement, Screen, VectorIndex
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -57,6 +58,7 @@ async def connect(
     embedder: Embedder | str | None = None,
     vector_index: VectorIndex | str | None = None,
     screen: Screen | None = None,
+    placement: Placement | None = None,
     check_schema: bool = True,
     as_owner: bool = False,
 ) -> AsyncIterator[MemoryDatabase]:
@@ -81,6 +83,8 @@ async def connect(
             ``MEMORY_GUILD_VECTOR_INDEX``.
         screen: What sees each memory before it is stored, and may redact or refuse it, see
             :data:`memory_guild.protocols.Screen`; by default the function that ``MEMORY_GUILD_SCREEN`` names.
+        placement: Says in which group of tenants each tenant is, see :data:`memory_guild.protocols.Placement`; by
+            default the database's own catalogue, where it has several groups.
         check_schema: Whether to refuse a database whose migrations are not the code's, or that isolates no tenants.
         as_owner: Whether to connect to the embedded server as the owner of the tables, a superuser, instead of the
             agents' login. It changes nothing where a database is configured.
@@ -90,7 +94,8 @@ async def connect(
 
     Raises:
         SettingsError: The environment or the URL cannot be used, or there is no embedder or vector index of this name.
-        InvalidInputError: The embedder or the vector index lacks a member, or the screen cannot be called.
+        InvalidInputError: The embedder or the vector index lacks a member, or the screen or the placement cannot be
+            called.
         ConnectionFailedError: The server cannot be used.
         EmbeddedServerError: The embedded server cannot be started.
         MigrationsPendingError: The database needs ``memory-guild upgrade``.
@@ -110,25 +115,53 @@ async def connect(
         raise InvalidInputError(
             "vector_index", f"must be a vector index or its name, not {type(vector_index).__name__}"
         )
-    if screen is not None and not callable(screen):
-        raise InvalidInputError("screen", f"must be callable, not {type(screen).__name__}")
+    for name, function in (("screen", screen), ("placement", placement)):
+        if function is not None and not callable(function):
+            raise InvalidInputError(name, f"must be callable, not {type(function).__name__}")
     pool = GuildClient(_NAME, settings, embedded_login=login)
     pool.embedder = None if isinstance(embedder, str) else embedder
     pool.vector_index = None if isinstance(vector_index, str) else vector_index
     pool.screen = screen
+    pool.placement = placement
+    pool.check_group = partial(_check_group, pool) if check_schema else None
     pool.context = GuestContext(_NAME, ENGINE, pool)
     try:
         with tortoise_context(pool.context), chosen(pool):
             await pool.create_connection(with_db=True)
             if check_schema:
-                await check_migrations()
-                await check_isolation()
+                await _check(pool)
             register(pool)
             yield MemoryDatabase(pool)
     finally:
         # A suspended generator may have left its scope open in this task: nobody will end it, so nothing waits for it.
         left = transaction_of_task.get()
         await (pool if left is None or left.pool is not pool else left).close()
+
+
+async def _check(pool: GuildClient) -> None:
+    """Check the tables. Where there are several groups, each is checked before its first use, and now the catalogue."""
+    if pool.groups is None:
+        await check_migrations()
+        await check_isolation()
+    elif pool.groups.confirms:
+        await check_catalogue()
+
+
+async def _check_group(pool: GuildClient, group: str) -> None:
+    """Check the tables of a group.
+
+    Raises:
+        MigrationsPendingError: The group needs ``memory-guild upgrade --all-groups``.
+        SchemaTooNewError: The code is older than the group.
+        IsolationError: This login's scopes would not isolate the tenants there.
+    """
+    with chosen(pool):
+        async with working_in(group):
+            try:
+                await check_migrations()
+            except MigrationsPendingError as error:
+                raise MigrationsPendingError(error.pending, group=group) from None
+            await check_isolation()
 
 
 @asynccontextmanager

@@ -26,7 +26,9 @@ from tortoise.context import TortoiseContext
 from memory_guild.database.connections import current_connection, forget, register, wrong_loop
 from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.generating import GuildSchemaGenerator
+from memory_guild.database.groups import Groups, has_catalogue, schemas_with_tables
 from memory_guild.database.opening import Seal
+from memory_guild.database.quoting import quote_identifier
 from memory_guild.database.scope import TenantManager
 from memory_guild.database.seal import read_seal, seal_where_possible
 from memory_guild.database.session import PooledConnection, close_around
@@ -49,7 +51,7 @@ from memory_guild.errors import (
     TenantNotSetError,
     UnsupportedEncodingError,
 )
-from memory_guild.protocols import Embedder, Screen, VectorIndex
+from memory_guild.protocols import Embedder, Placement, Screen, VectorIndex
 from memory_guild.settings import DatabaseUrl, Settings
 
 
@@ -87,7 +89,10 @@ class GuildClient(TranslatingClient):
         self.embedder: Embedder | None = None  # the one that the settings name, once it is needed, or the caller's own
         self.vector_index: VectorIndex | None = None  # likewise
         self.owns_vector_index = False  # whether it ends with the pool
-        self.decider: object | None = None  # of the access policies, once it is needed
+        self.deciders: dict[str, object] = {}  # of the access policies, by group, once they are needed
+        self.groups: Groups | None = None  # where the database has several
+        self.placement: Placement | None = None  # the caller's own
+        self.check_group: Callable[[str], Awaitable[None]] | None = None  # before a group is used for the first time
         self.closed_with_it: list[Callable[[], Awaitable[None]]] = []
         self.screen: Screen | None = None  # the one that the settings name, once it is needed, or the caller's own
         self._agents: GuildClient | None = None
@@ -105,14 +110,24 @@ class GuildClient(TranslatingClient):
             )
         await self._post_connect()
         with translated_errors():
-            await self._find_seal()
-
-    async def _find_seal(self) -> None:
-        """Learn whether the database is sealed, and the key where the login may read it."""
-        if self.settings.seal_key is None and self.seal.key is None:
             pool: Any = self._pool
             async with pool.acquire() as connection:
-                self.seal = await read_seal(connection, self.schema)
+                await self._find_groups(connection)
+                await self._find_seal(connection)
+
+    async def _find_groups(self, connection: Any) -> None:
+        """Learn whether the database has several groups of tenants."""
+        self.groups, is_agents = None, self._embedded_login == "agents"
+        if self.placement is not None or await has_catalogue(connection, self.schema, waits=is_agents):
+            self.groups = Groups(self.schema, self.execute_query_dict, self.placement)
+            self.groups.check = self.check_group
+
+    async def _find_seal(self, connection: Any) -> None:
+        """Learn whether the database is sealed, and the key where the login may read it; all groups have one key."""
+        if self.settings.seal_key is None and self.seal.key is None:
+            schemas = await schemas_with_tables(connection, self.schema) if self.groups is not None else [self.schema]
+            for schema in schemas[:1]:
+                self.seal = await read_seal(connection, schema)
 
     def for_agents(self) -> GuildClient:
         """The pool that tenants' scopes use."""
@@ -139,7 +154,7 @@ class GuildClient(TranslatingClient):
             await self.vector_index.close()
         while self.closed_with_it:
             await self.closed_with_it.pop()()
-        self.decider = None
+        self.deciders.clear()
         self.is_closed = True
         forget(self)
 
@@ -176,7 +191,7 @@ class GuildClient(TranslatingClient):
             self._pool = self._bound_loop = self._maintenance = None
             if self.owns_vector_index:
                 self.vector_index, self.owns_vector_index = None, False
-            self.decider = None
+            self.deciders.clear()
             self.closed_with_it.clear()
             self._pool_init_lock = asyncio.Lock()
 
@@ -231,7 +246,8 @@ class GuildClient(TranslatingClient):
             with translated_errors():
                 await connection.execute(statement("database/embedded_logins"))
                 if self._embedded_login == "agents":
-                    self.seal = await seal_where_possible(connection, self.schema)
+                    for schema in await schemas_with_tables(connection, self.schema, waits=True):
+                        self.seal = await seal_where_possible(connection, schema, self.seal.key)
         finally:
             with suppress(*DRIVER_ERRORS, OSError):  # it is lost, or will be
                 await connection.close()
@@ -365,6 +381,14 @@ class GuildTransactionContext(TransactionContextPooled):
         if pool:
             with suppress(Exception):
                 await pool.release(self.client._connection)
+
+
+@asynccontextmanager
+async def working_in(schema: str) -> AsyncIterator[None]:
+    """A transaction that works in another schema: the task's statements outside scopes use it."""
+    async with client()._in_transaction() as transaction:
+        await transaction.execute_script(f"SET LOCAL search_path = {quote_identifier(schema)}")
+        yield
 
 
 class _OneLine(logging.Filter):

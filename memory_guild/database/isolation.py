@@ -21,12 +21,14 @@ class Finding:
         subject: What was looked at.
         detail: What was found.
         mend: What to do; empty where nothing needs to be done.
+        group: The group of tenants that it is about; None where it is about the database, or there is one group.
     """
 
     level: Literal["ok", "notice", "broken"]
     subject: str
     detail: str
     mend: str = ""
+    group: str | None = None
 
 
 async def check_isolation() -> None:
@@ -43,7 +45,7 @@ async def check_isolation() -> None:
 async def isolation_facts() -> dict[str, Any]:
     """What the catalog says, by the names of ``sql/isolation_facts.sql``, and whether this process has a key."""
     (facts,) = await client().execute_query_dict(statement("database/isolation_facts"))
-    return dict(facts) | {"has_seal_key": client().seal.key is not None}
+    return dict(facts) | {"has_seal_key": client().pool.seal.key is not None}
 
 
 def findings(facts: dict[str, Any]) -> Iterator[Finding]:

@@ -14,8 +14,8 @@ from memory_guild.errors import (
     TablesExistError,
 )
 
-TABLES, SEARCH = "models", "search"
-"""The apps that have migrations: the five tables, and the search, which a database may do without."""
+TABLES, SEARCH, GROUPS = "models", "search", "groups"
+"""The apps that have migrations: the five tables, and what a database may do without: the search, and groups."""
 
 _TABLES_OF = {
     TABLES: [
@@ -36,6 +36,7 @@ _TABLES_OF = {
         "memory_vector_indexes",
         "memory_vector_outbox",
     ],
+    GROUPS: ["memory_groups", "memory_placements"],
 }
 """The tables of each app. A migration that describes the first one is of that app."""
 
@@ -104,6 +105,17 @@ async def refuse_tables_of_others(pending: list[str], app: str = TABLES) -> None
         raise TablesExistError(tables)
 
 
+async def check_catalogue() -> None:
+    """Compare the migrations of the catalogue of groups with the code's.
+
+    Raises:
+        MigrationsPendingError: The catalogue lacks some.
+        SchemaTooNewError: It has some that the code does not know.
+        RoleMissingError: The login may not ask, because it does not inherit from the application role.
+    """
+    await _compare([GROUPS])
+
+
 async def check_migrations() -> None:
     """Compare the database's migrations with the code's; those of the search only where it is installed.
 
@@ -113,10 +125,18 @@ async def check_migrations() -> None:
         SchemaTooNewError: The database has some that the code does not know.
         RoleMissingError: The login may not ask, because it does not inherit from the application role.
     """
+    await _compare([TABLES, SEARCH])
+
+
+async def _compare(apps: list[str]) -> None:
+    known: list[str] = []
+    applied: list[str] = []
     try:
-        known, applied = known_migrations(), await applied_migrations()
-        if of_search := await applied_migrations(SEARCH):
-            known, applied = [*known, *known_migrations(SEARCH)], [*applied, *of_search]
+        for app in apps:
+            of_app = await applied_migrations(app)
+            if of_app or app == apps[0]:
+                known += known_migrations(app)
+                applied += of_app
     except PermissionDeniedError:
         raise RoleMissingError(
             "this login may not read which migrations the database has; let a DBA run: GRANT memory_guild_app TO the"
@@ -125,5 +145,5 @@ async def check_migrations() -> None:
     if unknown := [name for name in applied if name not in known]:
         raise SchemaTooNewError(unknown)
     if pending := [name for name in known if name not in applied]:
-        await refuse_tables_of_others(pending)
+        await refuse_tables_of_others(pending, apps[0])
         raise MigrationsPendingError(pending)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 
+from memory_guild.database.groups import confirmation
 from memory_guild.database.quoting import quote_identifier, quote_literal
 from memory_guild.errors import SealError
 
@@ -53,13 +54,26 @@ class Opening:
         role: The role that the scope runs as.
         tenant_id: Its tenant; None for all of them.
         pool: Where the connection comes from. It knows its database's seal only once it is open.
+        group: The schema that it works in; by default the one of the settings.
+        confirms_group: Whether the database has to confirm that the tenant is in this group.
+
+    Attributes:
+        group: The schema.
     """
 
-    def __init__(self, role: str, tenant_id: str | None, pool: Pool) -> None:
+    def __init__(
+        self, role: str, tenant_id: str | None, pool: Pool, group: str | None = None, *, confirms_group: bool = False
+    ) -> None:
         self._role = role
         self._tenant_id = tenant_id
         self._pool = pool
         self._settings = pool.settings
+        self.group = pool.settings.schema if group is None else group
+        self._confirms_group = confirms_group
+
+    def again(self) -> Opening:
+        """One for another transaction in the same group, even if the tenant was moved out of it meanwhile."""
+        return Opening(self._role, self._tenant_id, self._pool, self.group)
 
     @property
     def is_behind_pooler(self) -> bool:
@@ -72,6 +86,8 @@ class Opening:
         Raises:
             SealError: The database is sealed, and there is no key, or it is not the database's.
         """
+        if self.group != self._settings.schema:
+            session.driver.work_in(self.group)
         seal = self._pool.seal
         if self._tenant_id is None or (seal.key is None and not seal.is_sealed):
             await session.control(self._text(_set_tenant(self._tenant_id or "")))
@@ -90,7 +106,7 @@ class Opening:
 
         driver = session.driver
         # Taken, not read: if this is interrupted, nobody knows which challenge comes next.
-        challenge, driver.challenge = driver.challenge, None
+        challenge = driver.challenges.pop(self.group, None)
         if challenge is not None:
             try:
                 await session.control(self._text(answer(challenge)))
@@ -100,7 +116,7 @@ class Opening:
                     raise
                 await session.roll_back()
             else:
-                driver.challenge = challenge + 1
+                driver.challenges[self.group] = challenge + 1
                 return
         with _challenges(driver) as told:
             await session.control(self._text(f"SELECT {self._function('challenge')}()"))
@@ -113,19 +129,22 @@ class Opening:
                 ) from None
             raise
         if not self._settings.pooler:
-            driver.challenge = told[-1] + 1
+            driver.challenges[self.group] = told[-1] + 1
 
     def _text(self, tenant: str) -> str:
         idle_milliseconds = round(self._settings.scope_idle_timeout_seconds * 1000)
         # Whatever the server's default: what a statement waited for, the next one has to see.
         statements = ["BEGIN ISOLATION LEVEL READ COMMITTED", f"SET LOCAL ROLE {self._role}"]
+        if self._settings.pooler or self.group != self._settings.schema:
+            statements.append(f"SET LOCAL search_path = {quote_identifier(self.group)}")
         if self._settings.pooler:
             # A pooler hands over connections that never saw our start-up settings.
             statements += [
-                f"SET LOCAL search_path = {quote_identifier(self._settings.schema)}",
                 "SET LOCAL row_security = on",
                 f"SET LOCAL statement_timeout = {round(self._settings.statement_timeout_seconds * 1000)}",
             ]
+        if self._confirms_group and self._tenant_id is not None:
+            statements.append(confirmation(self._settings.schema, self._tenant_id, self.group))
         statements += [
             tenant,
             f"SET LOCAL idle_in_transaction_session_timeout = {idle_milliseconds}",
@@ -136,7 +155,7 @@ class Opening:
 
     def _function(self, name: str) -> str:
         """With its schema: an earlier scope's search_path decides nothing."""
-        return f"{quote_identifier(self._settings.schema)}.memory_guild_{name}"
+        return f"{quote_identifier(self.group)}.memory_guild_{name}"
 
 
 @contextmanager

@@ -26,11 +26,13 @@ class Scope:
     Attributes:
         tenant_id: The tenant; None in a maintenance scope.
         agent_id: The agent that verbs and models assume where none is given, or None.
+        group: The schema that the tables are in.
         transaction: The connection that everything in the scope uses.
     """
 
     tenant_id: str | None
     agent_id: str | None
+    group: str
     transaction: ScopeTransaction = field(repr=False, compare=False)
 
 

@@ -32,12 +32,12 @@ async def read_seal(connection: Connection, schema: str) -> Seal:
         return Seal(True, await _stored_key(connection))
 
 
-async def seal_where_possible(connection: Connection, schema: str) -> Seal:
+async def seal_where_possible(connection: Connection, schema: str, key: SealKey | None = None) -> Seal:
     """Seal a schema as the owner of its tables, unless it has no place for a key yet."""
     state = await _state(connection, schema)
     if not state["can_be_sealed"]:
-        return Seal(False, None)
-    return Seal(True, await seal(connection, schema))
+        return Seal(key is not None, key)
+    return Seal(True, await seal(connection, schema, key))
 
 
 async def seal(connection: Connection, schema: str, key: SealKey | None = None) -> SealKey:

@@ -13,7 +13,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.database.connections import require_loop
 from memory_guild.database.sqlstate import connection_lost, translated_errors
-from memory_guild.database.tortoise import add_codec
+from memory_guild.database.tortoise import GroupedStatements, add_codec
 from memory_guild.errors import (
     MemoryGuildError,
     ScopeAbortedError,
@@ -55,15 +55,25 @@ class PooledConnection(asyncpg.Connection):
     """A connection that reads every moment, and knows what was reset, and how a sealed database's next scope is opened.
 
     Attributes:
-        challenge: What the next opening has to answer; None if the session has to be asked first.
+        challenges: What the next opening has to answer, by schema; where there is nothing, the session is asked first.
     """
 
-    challenge: int | None = None
     _is_reset = False
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.challenges: dict[str, int] = {}
+        self._stmt_cache = GroupedStatements(self)
         add_codec(self, TIMESTAMPTZ_OID, "timestamptz", encode, decode)
+
+    def work_in(self, schema: str | None) -> None:
+        """Use the statements that were prepared in a schema; None for the one that the connection begins in."""
+        self._stmt_cache.schema = schema
+
+    def _maybe_gc_stmt(self, statement: Any) -> None:
+        """Close a statement on the server that nobody holds any more."""
+        if not self._stmt_cache.holds(statement):
+            super()._maybe_gc_stmt(statement)  # type: ignore[misc]  # asyncpg-stubs leave it out
 
     def mark_reset(self) -> None:
         """Save the pool a round trip: the connection has been reset already."""
@@ -76,6 +86,7 @@ class PooledConnection(asyncpg.Connection):
     async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own signature
         """Undo everything that the session was told; if that fails, close the connection. The pool opens another."""
         is_reset, self._is_reset = self._is_reset, False
+        self.work_in(None)
         async with asyncio.timeout(timeout):
             await super().reset()
             if not is_reset and await self.execute(f"{_RESET}; {_PREPARED}") != _NONE_PREPARED:

@@ -45,8 +45,10 @@ from memory_guild.errors import (
     SearchNotInstalledError,
     SelfReferenceError,
     ServerUnreachableError,
+    SeveralGroupsError,
     StatementCanceledError,
     TenantMismatchError,
+    TenantMovedError,
     TenantNotSetError,
     TransactionConflictError,
     TransactionStateError,
@@ -512,6 +514,14 @@ def _not_opened(error: asyncpg.PostgresError) -> MemoryGuildError:
     return SealError("the database is sealed: only tenant_scope() opens a tenant, with the key")
 
 
+def _moved(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return TenantMovedError("the tenant was moved to another group of tenants; run the scope again")
+
+
+def _no_group(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return SeveralGroupsError([])
+
+
 def _not_asked(error: asyncpg.PostgresError) -> MemoryGuildError:
     # PostgreSQL's code for many things; the seal's function raises it in a session that nobody has opened.
     if "memory_guild_seal_opened" not in str(error.args[0]):
@@ -559,6 +569,8 @@ _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "MG002": _other_tenant,
     "MG003": _no_tenant,
     "MG004": _not_opened,
+    "MG006": _moved,
+    "MG007": _no_group,
     "MG011": _held,
     "MG012": _inactive_source,
 }

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import asyncpg
+from asyncpg.connection import _StatementCache  # type: ignore[attr-defined]  # asyncpg-stubs leave it out
 from asyncpg.pool import PoolConnectionProxy
 from pypika_tortoise.queries import Query, Table
 from tortoise import Model, Tortoise
@@ -86,6 +87,43 @@ def add_codec(
     """
     settings = connection._protocol.get_settings()  # type: ignore[attr-defined]  # asyncpg-stubs leave it out
     settings.add_python_codec(type_oid, type_name, "pg_catalog", [], "scalar", encode, decode, "binary")
+
+
+class GroupedStatements(_StatementCache):  # type: ignore[misc]  # for the same reason
+    """The statements that a connection has prepared, kept apart for each schema that they were prepared in.
+
+    Reason: the server plans a prepared statement anew whenever the search_path is another one than the last time, which
+    takes as long as running a short one. The driver knows a statement by its text only.
+
+    Attributes:
+        schema: The schema that the connection works in now.
+    """
+
+    def __init__(self, driver: asyncpg.Connection[Any]) -> None:
+        theirs = driver._stmt_cache  # type: ignore[attr-defined]  # asyncpg-stubs leave it out
+        super().__init__(
+            loop=theirs._loop,
+            max_size=theirs.get_max_size(),
+            on_remove=theirs._on_remove,
+            max_lifetime=theirs.get_max_lifetime(),
+        )
+        self.schema: str | None = None
+
+    def get(self, query: Any, *, promote: bool = True) -> Any:
+        """The prepared statement, if there is one for this schema."""
+        return super().get((query, self.schema), promote=promote)
+
+    def has(self, query: Any) -> bool:
+        """Nothing: :meth:`holds` tells."""
+        return False
+
+    def put(self, query: Any, statement: Any) -> None:
+        """Keep a statement."""
+        super().put((query, self.schema), statement)
+
+    def holds(self, statement: Any) -> bool:
+        """Whether this very statement is kept, for whichever schema."""
+        return any(kept is statement for kept in self.iter_statements())
 
 
 class FetchedRelation(ReverseRelation[_Model]):

@@ -229,7 +229,7 @@ class ScopeTransactionContext(TransactionContext):
 
     def again(self) -> ScopeTransactionContext:
         """Another transaction like this one, which has not begun."""
-        return ScopeTransactionContext(self._pool_client, self._opening, self._idle_seconds)
+        return ScopeTransactionContext(self._pool_client, self._opening.again(), self._idle_seconds)
 
     @property
     def is_possible(self) -> bool:

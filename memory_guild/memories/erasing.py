@@ -25,6 +25,7 @@ from memory_guild.memories.conditions import (
 )
 from memory_guild.memories.origin import conditions_in_scope
 from memory_guild.memories.permitting import permitted_by_id
+from memory_guild.tenancy import keep_in_group
 from memory_guild.types import AuditEvent, PolicyAction
 from memory_guild.values.checks import check_name
 
@@ -84,11 +85,12 @@ async def erase_tenant(tenant_id: str, *, batch_size: int = 1000) -> ErasureRece
 
     Raises:
         InvalidInputError: An argument is invalid.
-        ScopeError: The scope is a tenant's.
+        ScopeError: The scope is a tenant's, or works in another group of tenants than the tenant's.
     """
     tenant = check_name("tenant_id", tenant_id)
     if current_scope().tenant_id is not None:
         raise ScopeError("erase_tenant works across tenants; call it inside `async with guild.admin_scope(reason):`")
+    await keep_in_group(tenant)
     arguments = condition_arguments(tenant, {"include_forgotten": True})
     return await _erase(arguments, batch_size, {"scope": "tenant"})
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from memory_guild.database.engine import GuildClient
+from memory_guild.database.engine import client
+from memory_guild.database.scope import current_scope
 from memory_guild.policies.decisions import Decision
 from memory_guild.policies.loading import Policy, active_policies
 from memory_guild.policies.opa import OpaEngine
@@ -40,7 +41,7 @@ class PolicyEngine(Protocol):
 
 
 class Decider:
-    """Decides for one pool. Decisions are known as long as the policies that they come from are.
+    """Decides for one pool and group of tenants. Decisions are known as long as the policies that they come from are.
 
     Args:
         engine: What evaluates the policies.
@@ -125,20 +126,28 @@ def _fields_of_memory(paths: Sequence[Path]) -> frozenset[str] | None:
     return frozenset(path[1] for path in paths if path[0] == "memory")
 
 
-def decider_of(pool: GuildClient) -> Decider:
-    """The decider of a pool, which ends with it."""
-    pool = pool.for_agents()
-    if not isinstance(pool.decider, Decider):
+def current_decider() -> Decider:
+    """The decider of the current scope's group of tenants, whose policies may be others than those of another group.
+
+    It ends with the pool. All of a pool's have one engine.
+    """
+    pool, group = client().pool.for_agents(), current_scope().group
+    decider = pool.deciders.get(group)
+    if isinstance(decider, Decider):
+        return decider
+    first = next(iter(pool.deciders.values()), None)
+    if isinstance(first, Decider):
+        decider = first.apart()
+    else:
         settings = pool.settings
         decider = Decider(
             engine_of(settings),
             holds_policies=settings.policies == OPA,
             max_age_seconds=settings.policies_max_age_seconds,
         )
-        pool.decider = decider
         pool.closed_with_it.append(decider.engine.close)
-        return decider
-    return pool.decider
+    pool.deciders[group] = decider
+    return decider
 
 
 def engine_of(settings: Settings) -> PolicyEngine:

@@ -17,7 +17,7 @@ from memory_guild.database.scope import Scope, current_scope, surrounding_scope
 from memory_guild.database.statements import Statement
 from memory_guild.errors import AccessDeniedError
 from memory_guild.models import MemoryRecord
-from memory_guild.policies.deciding import decider_of
+from memory_guild.policies.deciding import current_decider
 from memory_guild.policies.decisions import Decision
 from memory_guild.settings import OFF
 from memory_guild.types import AuditEvent, PolicyAction
@@ -106,7 +106,7 @@ def _record(action: PolicyAction, denied: Sequence[tuple[Subject | None, Decisio
         memory_id = _id_of(subject)
         shown = None if memory_id is None else str(memory_id)
         memories.setdefault((decision.policy, decision.reason), []).append(shown)
-    decider = decider_of(client().pool)
+    decider = current_decider()
     for (policy, reason), memory_ids in memories.items():
         known = [memory_id for memory_id in memory_ids if memory_id is not None]
         audit.record_surviving(
@@ -124,7 +124,7 @@ def _record(action: PolicyAction, denied: Sequence[tuple[Subject | None, Decisio
 
 
 async def _decide(scope: Scope, action: PolicyAction, subjects: Sequence[Subject | None]) -> list[Decision]:
-    decider = decider_of(client().pool)
+    decider = current_decider()
     await decider.refresh()
     if decider.sees("source"):
         sources = await _sources_of(scope, subjects)

@@ -7,11 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from memory_guild.database.engine import client
 from memory_guild.database.scope import current_scope
 from memory_guild.errors import InvalidInputError, ScopeError
 from memory_guild.models import MemoryAccessPolicy
-from memory_guild.policies.deciding import decider_of
+from memory_guild.policies.deciding import current_decider
 from memory_guild.policies.decisions import Decision
 from memory_guild.policies.inputs import PolicyInput
 from memory_guild.policies.rules import PolicyRules
@@ -44,7 +43,7 @@ async def put(name: str, rego: str, *, is_active: bool = True) -> MemoryAccessPo
     name = check_name("name", name)
     if not isinstance(is_active, bool):
         raise InvalidInputError("is_active", f"must be True or False, not {type(is_active).__name__}")
-    await decider_of(client().pool).engine.check(check_text("rego", rego))
+    await current_decider().engine.check(check_text("rego", rego))
     rules = PolicyRules(rego=rego).model_dump()
     policy, _ = await MemoryAccessPolicy.update_or_create(
         defaults={"policy_rules": rules, "is_active": is_active}, policy_name=name
@@ -95,7 +94,7 @@ async def decide(asked: PolicyInput | Mapping[str, Any]) -> Decision:
         given = PolicyInput.model_validate(asked)
     except ValidationError as error:
         raise invalid_input(error) from None
-    decider = decider_of(client().pool)
+    decider = current_decider()
     if scope.tenant_id is None:
         decider = decider.apart()  # what it has changed may be rolled back: no agent may be decided by it
     await decider.refresh()

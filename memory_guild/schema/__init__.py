@@ -1,11 +1,11 @@
 """What operators do: create and upgrade the tables, validate them, seal them, and check that tenants are isolated.
 
 It is taught as ``guild.schema``: ``await guild.schema.upgrade()``, ``guild.schema.validate()``,
-``guild.schema.doctor()``, ``guild.schema.indexes.create()``.
+``guild.schema.doctor()``, ``guild.schema.indexes.create()``, ``guild.schema.groups.create("north")``.
 """
 
 from memory_guild.database.isolation import Finding
-from memory_guild.schema import indexes
+from memory_guild.schema import groups, indexes
 from memory_guild.schema.catalog import Comparison, DeliberateIndex, Difference
 from memory_guild.schema.health import doctor
 from memory_guild.schema.migrating import upgrade
@@ -18,6 +18,7 @@ __all__ = [
     "Difference",
     "Finding",
     "doctor",
+    "groups",
     "indexes",
     "seal",
     "unseal",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from memory_guild.database.connecting import connect_for_maintenance
-from memory_guild.database.engine import client
+from memory_guild.database.engine import client, working_in
 from memory_guild.database.isolation import Finding, findings, isolation_facts
-from memory_guild.database.migrations import check_migrations, is_empty
+from memory_guild.database.migrations import check_catalogue, check_migrations, is_empty
 from memory_guild.database.statements import statement
 from memory_guild.errors import (
     MigrationsPendingError,
@@ -31,28 +32,70 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
 
     Returns:
         What was checked, the server and the migrations first; ``level`` is ``ok``, ``notice`` or ``broken``. A single
-        finding says why nothing could be checked.
+        finding says why nothing could be checked. Where there are several groups of tenants, each is checked.
 
     Raises:
         ConnectionFailedError: The server cannot be used.
     """
     try:
         async with connect_for_maintenance(database_url, schema=schema, as_owner=False):
+            groups = client().groups
+            if groups is not None:
+                names = await groups.names()
+                found = [await _server(), await _pooler(), *await _catalogue(names)]
+                for name in names:
+                    async with connect_for_maintenance(database_url, schema=name, as_owner=False):
+                        found += [replace(finding, group=name) for finding in await _tables()]
+                return found
             if await is_empty():
                 return [Finding("broken", "migrations", "the database has no tables yet", "run `memory-guild upgrade`")]
-            isolation = findings(await isolation_facts())
-            return [
-                await _server(),
-                await _migrations(),
-                *isolation,
-                await _rights(),
-                await _pooler(),
-                await _sources(),
-                await _policies(),
-                *await _large_tenants(),
-            ]
+            return [await _server(), await _pooler(), *await _tables()]
     except UnsupportedEncodingError as error:
         return [Finding("broken", "encoding", str(error), "use another database")]
+
+
+async def _tables() -> list[Finding]:
+    """What is about the tables of the connection's schema."""
+    isolation = findings(await isolation_facts())
+    return [
+        await _migrations(),
+        *isolation,
+        await _rights(),
+        await _sources(),
+        await _policies(),
+        *await _large_tenants(),
+    ]
+
+
+async def _catalogue(names: list[str]) -> list[Finding]:
+    """Whether the catalogue of groups can be used, and whether the groups have what all tenants share."""
+    try:
+        await check_catalogue()
+    except (MigrationsPendingError, RoleMissingError, SchemaTooNewError) as error:
+        return [Finding("broken", "groups", str(error), "run `memory-guild upgrade --all-groups`")]
+    if not names:
+        return [Finding("broken", "groups", "there is none yet", "run `memory-guild groups create NAME`")]
+    found = [Finding("ok", "groups", ", ".join(names))]
+    shared: dict[str, set[str | None]] = {"data sources": set(), "access policies": set()}
+    for name in names:
+        async with working_in(name):
+            try:
+                (row,) = await client().execute_query_dict(statement("schema/shared_by_tenants"))
+            except (PermissionDeniedError, UndefinedObjectError):  # other findings say why
+                return found
+        shared["data sources"].add(row["sources"])
+        shared["access policies"].add(row["policies"])
+    for what, digests in shared.items():
+        if len(digests) > 1:
+            found.append(
+                Finding(
+                    "notice",
+                    f"{what} of the groups",
+                    "they are not the same in all groups",
+                    "change them in each group",
+                )
+            )
+    return found
 
 
 async def _server() -> Finding:

@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from memory_guild.database.conflicts import repeated
 from memory_guild.database.connecting import connect_for_maintenance, settings_for
 from memory_guild.database.engine import client
+from memory_guild.database.groups import has_catalogue, schemas_with_tables
 from memory_guild.database.migrations import (
+    GROUPS,
     SEARCH,
     TABLES,
     applied_migrations,
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 10  # agents at work may keep a migration, or the indexing of some memories, from succeeding so often
 _SECONDS_BETWEEN_ATTEMPTS = 0.1
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 async def upgrade(
@@ -74,7 +79,9 @@ async def upgrade(
             to get none; nothing was changed.
         SchemaTooNewError: The database has migrations that this code does not know; nothing was changed.
         TablesExistError: The database has tables of these names from elsewhere; nothing was changed.
-        SchemaError: The search is wanted, and the server has no pgvector 0.7 or newer; nothing was changed.
+        SchemaError: The search is wanted, and the server has no pgvector 0.7 or newer; or the database has groups of
+            tenants, and the schema is none of them, see :func:`memory_guild.schema.groups.upgrade_all`. Nothing was
+            changed.
         UnsupportedEncodingError: The database is not in UTF-8.
         ConnectionFailedError: The server cannot be used.
         TransactionConflictError: Agents at work met this in a deadlock ten times in a row; run it again.
@@ -86,7 +93,10 @@ async def upgrade(
         async with _turn(lock):
             has_search = search or bool(await applied_migrations(SEARCH))
             apps = [TABLES, SEARCH] if has_search else [TABLES]
-            pending = {app: await _pending(app) for app in apps}
+            if await has_catalogue(lock, client().schema):
+                _require_group(client().schema, await schemas_with_tables(lock, client().schema))
+                apps = [GROUPS, *apps]
+            pending = {app: await pending_migrations(app) for app in apps}
             if search and not await lock.fetchval(statement("schema/has_vectors")):
                 raise SchemaError(
                     "the search needs pgvector 0.7 or newer, and this server has none; install it, for example with"
@@ -100,7 +110,8 @@ async def upgrade(
             wanted = settings.text_search if text_search is None else text_search
             chosen = await _text_search_of_server(lock, wanted) if has_search and wanted is not None else None
             for app in apps:
-                await repeated(partial(_apply, app, settings), _ATTEMPTS)
+                if pending[app]:
+                    await apply_migrations(app, settings)
             for grant in await restore_rights(lock, client().schema):
                 if granted is not None:
                     granted(grant)
@@ -111,6 +122,14 @@ async def upgrade(
                     await repeated(partial(_choose_text_search, chosen), _ATTEMPTS)
                 await _index_words(progress or (lambda _: None))
         return [name for names in pending.values() for name in names]
+
+
+def _require_group(schema: str, groups: list[str]) -> None:
+    if schema not in groups:
+        raise SchemaError(
+            f"this database has groups of tenants, and the schema {schema} is none of them; run `memory-guild upgrade"
+            " --all-groups`"
+        )
 
 
 @asynccontextmanager
@@ -124,7 +143,7 @@ async def _turn(lock: Connection) -> AsyncIterator[None]:
         yield
 
 
-async def _pending(app: str) -> list[str]:
+async def pending_migrations(app: str) -> list[str]:
     """The app's migrations that are missing, in a database where they can be applied."""
     known, present = known_migrations(app), await applied_migrations(app)
     if unknown := [name for name in present if name not in known]:
@@ -134,8 +153,14 @@ async def _pending(app: str) -> list[str]:
     return pending
 
 
-async def _apply(app: str, settings: Settings) -> None:
+async def apply_migrations(app: str, settings: Settings) -> None:
     """Apply the app's migrations that are missing; after a failure those before it stay, and are not applied again."""
+    # Tortoise, which Aerich sets up, has one set of models in a process: one task at a time.
+    async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        await repeated(partial(_apply, app, settings), _ATTEMPTS)
+
+
+async def _apply(app: str, settings: Settings) -> None:
     from aerich import Command  # here: it takes a tenth of a second to import
 
     command = Command(settings.tortoise_config(as_owner=True), app=app, location=str(migrations_folder()))

@@ -5,13 +5,16 @@ from __future__ import annotations
 from memory_guild.database import seal as seals
 from memory_guild.database.connecting import connect_for_maintenance
 from memory_guild.database.engine import client
+from memory_guild.database.groups import schemas_with_tables
 from memory_guild.database.sqlstate import translated_errors
-from memory_guild.errors import InvalidInputError
+from memory_guild.errors import InvalidInputError, SeveralGroupsError
 from memory_guild.settings import SealKey
 
 
 async def seal(database_url: str | None = None, *, schema: str | None = None, key: str | None = None) -> str:
     """Seal the database as the owner of its tables, and return the key that agents need to open scopes.
+
+    Where it has several groups of tenants, all of them get the same key.
 
     A sealed database keeps its key, so calling this again only returns it. A running agent without the key cannot open
     scopes any more: give it the key first, or restart it with it. The embedded server is sealed by itself.
@@ -39,8 +42,13 @@ async def seal(database_url: str | None = None, *, schema: str | None = None, ke
         client().dedicated_connection() as connection,
     ):
         settings = client().settings
+        wanted = chosen or settings.seal_key
         with translated_errors():
-            return (await seals.seal(connection, settings.schema, chosen or settings.seal_key)).text
+            for group in await schemas_with_tables(connection, settings.schema):
+                wanted = await seals.seal(connection, group, wanted)
+    if wanted is None:
+        raise SeveralGroupsError([])
+    return wanted.text
 
 
 async def unseal(database_url: str | None = None, *, schema: str | None = None) -> None:
@@ -61,4 +69,5 @@ async def unseal(database_url: str | None = None, *, schema: str | None = None) 
         client().dedicated_connection() as connection,
     ):
         with translated_errors():
-            await seals.unseal(connection, client().schema)
+            for group in await schemas_with_tables(connection, client().schema):
+                await seals.unseal(connection, group)

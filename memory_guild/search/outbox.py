@@ -25,7 +25,7 @@ from memory_guild.database.statements import Statement
 from memory_guild.errors import LockNotAvailableError
 from memory_guild.moments import DistantMoment
 from memory_guild.protocols import IndexedVector
-from memory_guild.tenancy import ATTEMPTS, maintenance_scope, tenant_scope
+from memory_guild.tenancy import ATTEMPTS, Reach
 
 _CLAIM = Statement("search/claim_vectors", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
 _READ = Statement("search/vectors_to_index")
@@ -94,40 +94,35 @@ class Claim(NamedTuple):
     Attributes:
         claim_id: What tells it from the claim of another worker.
         index_name: The index.
-        tenant_id: The tenant that the worker works for; None for all.
+        reach: Whose rows the worker sees.
         changed: The keys.
     """
 
     claim_id: UUID
     index_name: str
-    tenant_id: str | None
+    reach: Reach
     changed: list[Changed]
 
 
-def scope_for(tenant_id: str | None) -> tenant_scope | maintenance_scope:
-    """A short scope of a worker: of one tenant, or across all of them."""
-    return maintenance_scope() if tenant_id is None else tenant_scope(tenant_id)
-
-
-async def claim(index_name: str, tenant_id: str | None, *, limit: int, seconds: float) -> Claim:
+async def claim(index_name: str, reach: Reach, *, limit: int, seconds: float) -> Claim:
     """Claim what is due, and read what the index should have.
 
     Args:
         index_name: The index.
-        tenant_id: The tenant; None for all.
+        reach: Whose rows to see.
         limit: The most keys.
         seconds: For how long, the fence included.
     """
     claim_id = uuid4()
 
     async def in_scope() -> list[Changed]:
-        async with scope_for(tenant_id):
-            rows = await _CLAIM.fetch(index_name, tenant_id, limit, seconds, claim_id)
+        async with reach.scope():
+            rows = await _CLAIM.fetch(index_name, reach.tenant_id, limit, seconds, claim_id)
             # A statement of its own: that one may return rows that were written after it began.
             vectors = await _vectors([_key(row) for row in rows]) if rows else {}
         return [Changed(_key(row), row["version"], row["attempts"], vectors.get(_key(row))) for row in rows]
 
-    return Claim(claim_id, index_name, tenant_id, await repeated(in_scope, ATTEMPTS))
+    return Claim(claim_id, index_name, reach, await repeated(in_scope, ATTEMPTS))
 
 
 async def end(claim: Claim, done: Sequence[Changed], left: Sequence[Release]) -> None:
@@ -146,24 +141,25 @@ async def end(claim: Claim, done: Sequence[Changed], left: Sequence[Release]) ->
             break
 
 
-async def register(index_name: str, fill: Callable[[], Awaitable[object]]) -> None:
+async def register(index_name: str, reach: Reach, fill: Callable[[], Awaitable[object]]) -> None:
     """Have writers tell the outbox about an index, once; then let it be compared with what is there already.
 
     Args:
         index_name: The index.
+        reach: All tenants, of a group where there are several.
         fill: Compares it. If it fails, it is called again the next time.
 
     Raises:
         LockNotAvailableError: Scopes that write vectors did not end.
         RoleMissingError: The login may not open maintenance scopes.
     """
-    is_filled = await is_registered(index_name, None)
+    is_filled = await is_registered(index_name, reach)
     if is_filled:
         return
     if is_filled is None:
         for attempt in range(ATTEMPTS):
             try:
-                async with maintenance_scope():
+                async with reach.scope():
                     await _REGISTER.fetch(index_name)
                 break
             except LockNotAvailableError:
@@ -171,34 +167,34 @@ async def register(index_name: str, fill: Callable[[], Awaitable[object]]) -> No
                     raise
                 await asyncio.sleep(1)
     await fill()
-    async with maintenance_scope():
+    async with reach.scope():
         await _FILL.fetch(index_name)
 
 
-async def is_registered(index_name: str, tenant_id: str | None) -> bool | None:
+async def is_registered(index_name: str, reach: Reach) -> bool | None:
     """Whether an index is registered and has been compared with all vectors; None where it is not registered.
 
     Args:
         index_name: The index.
-        tenant_id: The tenant in whose scope to ask; None for a maintenance scope.
+        reach: In whose scope to ask.
     """
-    async with scope_for(tenant_id):
+    async with reach.scope():
         row = await _REGISTERED.fetch_row(index_name)
     return None if row is None else bool(row["is_filled"])
 
 
-async def unregister(index_name: str) -> bool:
+async def unregister(index_name: str, reach: Reach) -> bool:
     """Have writers tell the outbox no more about an index, and clear what it says; whether it was registered."""
-    async with maintenance_scope():
+    async with reach.scope():
         was_registered = await _UNREGISTER.fetch_row(index_name) is not None
     deleted = _ROWS_AT_ONCE
     while deleted == _ROWS_AT_ONCE:
-        deleted = await repeated(partial(_clear, index_name), ATTEMPTS)
+        deleted = await repeated(partial(_clear, index_name, reach), ATTEMPTS)
     return was_registered
 
 
-async def _clear(index_name: str) -> int:
-    async with maintenance_scope():
+async def _clear(index_name: str, reach: Reach) -> int:
+    async with reach.scope():
         row = await _CLEAR.fetch_only_row(index_name, _ROWS_AT_ONCE)
     return int(row["deleted"])
 
@@ -224,7 +220,7 @@ async def _end(
     claim: Claim, done: Mapping[Key, Changed], left: Mapping[Key, Release], held: frozenset[Key]
 ) -> set[Key]:
     """End the claim of the keys that are held, as far as nobody is changing them; those that it ended."""
-    async with scope_for(claim.tenant_id):
+    async with claim.reach.scope():
         settled = await _settle(claim, [one for key, one in done.items() if key in held])
         # What is settled no more because it changed is due; what is only held by somebody is settled the next time.
         changed = [Release(key, 0, 0, one.version) for key, one in done.items() if key in held - settled]

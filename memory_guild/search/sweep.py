@@ -24,8 +24,8 @@ from memory_guild.memories.arguments import check_whole_number
 from memory_guild.protocols import IndexEntry, VectorIndex
 from memory_guild.search.embeddings import check_model
 from memory_guild.search.external import chosen_index
-from memory_guild.search.outbox import is_registered, scope_for
-from memory_guild.tenancy import ATTEMPTS
+from memory_guild.search.outbox import is_registered
+from memory_guild.tenancy import ATTEMPTS, Reach, reaches
 from memory_guild.values.checks import check_name
 
 _MODELS = Statement("search/indexed_models", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
@@ -52,6 +52,9 @@ class SweepReport(NamedTuple):
     def plus(self, other: SweepReport) -> SweepReport:
         """This one and another."""
         return SweepReport(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+_NOTHING = SweepReport()
 
 
 async def sweep_vectors(
@@ -93,64 +96,66 @@ async def sweep_vectors(
     chosen = chosen_index(index)
     if is_in_scope():
         raise ScopeError("sweep_vectors calls a vector index, and a scope is open meanwhile; call it outside the scope")
-    if await is_registered(chosen.name, tenant) is None:
-        raise IndexNotRegisteredError(chosen.name)
-    return await sweep(chosen, tenant, wanted, batch_size=batch_size, progress=progress)
+    report = SweepReport()
+    for reach in await reaches(tenant):
+        if await is_registered(chosen.name, reach) is None:
+            raise IndexNotRegisteredError(chosen.name)
+        report = await sweep(chosen, reach, wanted, batch_size=batch_size, progress=progress, report=report)
+    return report
 
 
 async def sweep(
     index: VectorIndex,
-    tenant_id: str | None,
+    reach: Reach,
     model: str | None = None,
     *,
     batch_size: int = 1000,
     progress: Callable[[SweepReport], None] | None = None,
+    report: SweepReport = _NOTHING,
 ) -> SweepReport:
-    """Compare an index that is registered, see :func:`sweep_vectors`."""
-    report = SweepReport()
-    for tenant, of_model in await _tenants_and_models(index, tenant_id, model):
-        async for found in _differences(index, tenant_id is None, tenant, of_model, batch_size):
+    """Compare an index that is registered, see :func:`sweep_vectors`; what was found is added to the report."""
+    for tenant, of_model in await _tenants_and_models(index, reach, model):
+        async for found in _differences(index, reach, tenant, of_model, batch_size):
             report = report.plus(found)
             if progress is not None:
                 progress(report)
     return report
 
 
-async def _tenants_and_models(index: VectorIndex, tenant_id: str | None, model: str | None) -> list[tuple[str, str]]:
-    if tenant_id is not None and model is not None:
-        return [(tenant_id, model)]
-    async with scope_for(tenant_id):
-        rows = await _MODELS.fetch(index.name, tenant_id)
+async def _tenants_and_models(index: VectorIndex, reach: Reach, model: str | None) -> list[tuple[str, str]]:
+    if reach.tenant_id is not None and model is not None:
+        return [(reach.tenant_id, model)]
+    async with reach.scope():
+        rows = await _MODELS.fetch(index.name, reach.tenant_id)
     pairs = [(row["tenant_id"], row["embedding_model"]) for row in rows]
     return [pair for pair in pairs if model in (None, pair[1])]
 
 
 async def _differences(
-    index: VectorIndex, is_across_tenants: bool, tenant_id: str, model: str, batch_size: int
+    index: VectorIndex, reach: Reach, tenant_id: str, model: str, batch_size: int
 ) -> AsyncIterator[SweepReport]:
-    scope_of = None if is_across_tenants else tenant_id
     with closing(_Seen()) as seen:
         async for entries in _listed(index, tenant_id, model, batch_size):
             ids = [entry.memory_id for entry in entries]
             seen.add(ids)
             fingerprints = [entry.fingerprint for entry in entries]
-            row = await _queue(scope_of, _DIFFERING, index.name, tenant_id, model, ids, fingerprints)
+            row = await _queue(reach, _DIFFERING, index.name, tenant_id, model, ids, fingerprints)
             yield SweepReport(len(ids), row["orphans"], 0, row["stale"])
         last: UUID | None = UUID(int=0)
         while last is not None:
-            async with scope_for(scope_of):
+            async with reach.scope():
                 ids = [row["memory_id"] for row in await _CURRENT.fetch(tenant_id, model, last, batch_size)]
             last = ids[-1] if ids else None
             if lacking := seen.missing(ids):
-                row = await _queue(scope_of, _MISSING, index.name, tenant_id, model, lacking)
+                row = await _queue(reach, _MISSING, index.name, tenant_id, model, lacking)
                 yield SweepReport(missing=row["missing"])
 
 
-async def _queue(scope_of: str | None, statement: Statement, *arguments: Any) -> asyncpg.Record:
+async def _queue(reach: Reach, statement: Statement, *arguments: Any) -> asyncpg.Record:
     """Put something into the outbox; agents may be writing the same keys."""
 
     async def in_scope() -> asyncpg.Record:
-        async with scope_for(scope_of):
+        async with reach.scope():
             return await statement.fetch_only_row(*arguments)
 
     return await repeated(in_scope, ATTEMPTS)

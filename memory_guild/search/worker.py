@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Literal, NamedTuple
 
@@ -22,6 +23,7 @@ from memory_guild.protocols import VectorIndex
 from memory_guild.search.external import chosen_index
 from memory_guild.search.outbox import Changed, Release, claim, end, is_registered, register, unregister
 from memory_guild.search.sweep import sweep
+from memory_guild.tenancy import Reach, reaches
 from memory_guild.values.checks import check_name
 
 Outcome = Literal["done", "failed", "in doubt"]
@@ -115,20 +117,21 @@ async def sync_vectors(
     chosen = chosen_index(index)
     if is_in_scope():
         raise ScopeError("sync_vectors calls a vector index, and a scope is open meanwhile; call it outside the scope")
-    if tenant is None:
-        await register(chosen.name, lambda: sweep(chosen, None))
-    elif await is_registered(chosen.name, tenant) is None:
-        raise IndexNotRegisteredError(chosen.name)
     report = SyncReport()
-    while stop is None or not stop.is_set():
-        done = await _sync_batch(chosen, tenant, batch_size)
-        if done is None:
-            break
-        report = report.plus(done)
-        if progress is not None:
-            progress(report)
-        if not done.stored and not done.deleted:
-            break  # the index is down: what is still due would fail, too
+    for reach in await reaches(tenant):
+        if tenant is None:
+            await register(chosen.name, reach, partial(sweep, chosen, reach))
+        elif await is_registered(chosen.name, reach) is None:
+            raise IndexNotRegisteredError(chosen.name)
+        while stop is None or not stop.is_set():
+            done = await _sync_batch(chosen, reach, batch_size)
+            if done is None:
+                break
+            report = report.plus(done)
+            if progress is not None:
+                progress(report)
+            if not done.stored and not done.deleted:
+                return report  # the index is down: what is still due would fail, too
     return report
 
 
@@ -149,15 +152,16 @@ async def unregister_vector_index(index: VectorIndex | None = None) -> bool:
         RoleMissingError: The login may not become ``memory_guild_admin``.
         SearchNotInstalledError: The database has no search tables.
     """
-    return await unregister(chosen_index(index).name)
+    name = chosen_index(index).name
+    return any([await unregister(name, reach) for reach in await reaches(None)])
 
 
-async def _sync_batch(index: VectorIndex, tenant_id: str | None, batch_size: int) -> SyncReport | None:
+async def _sync_batch(index: VectorIndex, reach: Reach, batch_size: int) -> SyncReport | None:
     """Claim a batch, call the index, and end the claim; None where nothing is due."""
     settings = client().pool.settings
     lease_seconds = _CALLS_IN_A_LEASE * settings.vector_timeout_seconds
     ends_at = time.monotonic() + lease_seconds  # before the claim, whose own clock starts later
-    batch = await claim(index.name, tenant_id, limit=batch_size, seconds=lease_seconds + settings.vector_fence_seconds)
+    batch = await claim(index.name, reach, limit=batch_size, seconds=lease_seconds + settings.vector_fence_seconds)
     if not batch.changed:
         return None
     report = SyncReport()

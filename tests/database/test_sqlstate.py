@@ -32,6 +32,7 @@ from memory_guild.errors import (
     ScopeIdleError,
     ServerUnreachableError,
     StatementCanceledError,
+    TenantMovedError,
     TransactionConflictError,
     TransactionStateError,
     UndefinedObjectError,
@@ -85,6 +86,7 @@ RETRYABLE = {
     ReadOnlyError,
     SchemaChangedError,
     ServerUnreachableError,
+    TenantMovedError,
     TransactionConflictError,
     VectorIndexError,
 }

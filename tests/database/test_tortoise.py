@@ -23,6 +23,7 @@ from tortoise.timezone import _reset_timezone_cache, get_timezone
 from memory_guild import connect, find, remember, tenant_scope
 from memory_guild.database.connections import ENGINE
 from memory_guild.database.scope import TenantQuerySet
+from memory_guild.database.session import PooledConnection
 from memory_guild.database.tortoise import (
     FetchedRelation,
     GuestContext,
@@ -61,6 +62,36 @@ async def test_a_pool_lends_a_proxy_of_the_drivers_connection(database_url: str)
     async with asyncpg.create_pool(database_url, min_size=1, max_size=1) as pool, pool.acquire() as lent:
         assert isinstance(lent, PoolConnectionProxy)
         assert type(driver_connection(lent)) is asyncpg.Connection
+
+
+async def test_statements_are_prepared_once_for_each_schema_that_a_connection_works_in(database_url: str) -> None:
+    connection = await asyncpg.connect(
+        database_url, connection_class=PooledConnection, statement_cache_size=3, max_cached_statement_lifetime=0
+    )
+    names = "SELECT name FROM pg_prepared_statements WHERE statement = 'SELECT current_schema()' ORDER BY name"
+    try:
+        found = []
+        for schema in ("one", "two", "one", "one", "two"):
+            connection.work_in(schema)
+            assert await connection.fetchval("SELECT current_schema()") == "public"
+            connection.work_in("witness")
+            found.append([row["name"] for row in await connection.fetch(names)])
+        assert [len(prepared) for prepared in found] == [1, 2, 2, 2, 2]  # three are kept, and one is the witness's
+        assert found[1] == found[-1]
+
+        # One that somebody holds stays, whichever schema the connection works in when others take its place.
+        connection.work_in("one")
+        prepared = await connection.prepare("SELECT 1")
+        connection.work_in("two")
+        for number in range(5):
+            assert await connection.fetchval(f"SELECT {number}") == number
+        assert await prepared.fetchval() == 1
+        del prepared
+        assert await connection.fetchval("SELECT 'one more'") == "one more"
+        kept = await connection.fetch("SELECT statement FROM pg_prepared_statements")
+        assert len(kept) == 3
+    finally:
+        await connection.close()
 
 
 async def test_a_pool_resets_with_the_connections_own_query(database_url: str) -> None:

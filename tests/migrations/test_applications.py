@@ -129,18 +129,20 @@ async def test_another_app_with_our_label_is_another_app(empty_database_url: str
             await remember("text", source_type="document")
 
 
+NEXT = len(known_migrations())
+
 RECORDS = {
-    "another application's": ("7_20260101000000_orders.py", '{"models.Order": {"table": "shop_order"}}', False),
+    "another application's": (f"{NEXT}_20260101000000_orders.py", '{"models.Order": {"table": "shop_order"}}', False),
     "another application's first": ("0_20260101000000_init.py", "{}", False),
     "a name without a number": ("init.py", "{}", False),
-    "no object": ("7_20260101000000_init.py", '[{"table": 1}, 2]', True),
+    "no object": (f"{NEXT}_20260101000000_init.py", '[{"table": 1}, 2]', True),
     "ours and others": (
-        "7_x.py",
+        f"{NEXT}_x.py",
         '{"models.MemoryRecord": {"table": "memory_records"}, "models.Order": {"table": "shop_order"}}',
         False,
     ),
-    "models without tables": ("7_x.py", '{"models.Order": 5}', False),
-    "a newer version's": ("7_x.py", '{"a": {"table": "memory_records"}, "b": {"table": "memory_outbox"}}', True),
+    "models without tables": (f"{NEXT}_x.py", '{"models.Order": 5}', False),
+    "a newer version's": (f"{NEXT}_x.py", '{"a": {"table": "memory_records"}, "b": {"table": "memory_outbox"}}', True),
     "nothing known": ("99_later.py", "{}", True),
 }
 

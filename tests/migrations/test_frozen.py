@@ -15,7 +15,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.database.migrations import known_migrations, migrations_folder
 
-BY_APP = {app: [migrations_folder() / app / name for name in known_migrations(app)] for app in ("models", "search")}
+BY_APP = {app: [migrations_folder() / app / name for name in known_migrations(app)] for app in ("models", "search", "groups")}
 MIGRATIONS = [path for paths in BY_APP.values() for path in paths]
 FIRST = MIGRATIONS[0]
 

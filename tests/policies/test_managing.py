@@ -13,7 +13,6 @@ import asyncpg
 import pytest
 
 import memory_guild as guild
-from memory_guild.database.engine import client
 from memory_guild.errors import (
     AccessDeniedError,
     InvalidInputError,
@@ -24,7 +23,7 @@ from memory_guild.errors import (
     SettingsError,
     TenantNotSetError,
 )
-from memory_guild.policies.deciding import decider_of
+from memory_guild.policies.deciding import current_decider
 
 ALLOW = "package memory.access\nallow := true\n"
 DENY = "package memory.access\ndeny := true\n"
@@ -208,7 +207,7 @@ async def test_the_worker_ends_with_the_pool(verbs_database_url: str) -> None:
             await guild.policies.decide(INPUT)
         async with guild.admin_scope("test"):
             await guild.policies.put("a", ALLOW)
-            engine = decider_of(client().pool).engine
+            engine = current_decider().engine
             process = engine._process  # type: ignore[attr-defined]
             await guild.policies.remove("a")
         assert process.poll() is None
@@ -315,7 +314,7 @@ async def work():
     async def store(number):
         async with guild.tenant_scope("acme", "me"):
             await guild.remember(f"in several loops {number}", source_type="document")
-            return client().pool.decider
+            return next(iter(client().pool.deciders.values()))
     return set(await asyncio.gather(*map(store, range(8))))
 
 deciders = [asyncio.run(work()) if number else asyncio.run(set_up()) for number in range(3)]

@@ -241,3 +241,27 @@ class Witness:
         rows = await self._connection.fetch(_DIGESTS.format(more_rows=self.more_rows))
         digests = {row["own"]: row["digest"] for row in rows}
         return digests.get(False), digests.get(True)
+
+
+OTHER_GROUP = "north"
+"""The group of tenants that the attacker is in, where there are two; the strangers are in ``public``."""
+
+_PLACEMENTS = f"""
+DELETE FROM memory_placements;
+INSERT INTO memory_placements (tenant_id, group_name) VALUES
+    ('{ATTACKER}', '{OTHER_GROUP}'), ('{STRANGER}', 'public'), ('{HELD_BY_TWO.tenant_id}', 'public'),
+    ('{NOWHERE.tenant_id}', 'public');
+"""
+
+
+class WitnessOfGroups(Witness):
+    """Looks where the attacker is in another group of tenants than the strangers."""
+
+    own_rows = f"{_PLACEMENTS} SET search_path = {OTHER_GROUP}; {OWN_ROWS} SET search_path = public;"
+
+    async def _digests(self) -> tuple[str | None, str | None]:
+        others, _ = await super()._digests()
+        await self._connection.execute(f"SET search_path = {OTHER_GROUP}")
+        shared, own = await super()._digests()
+        await self._connection.execute("SET search_path = public")
+        return f"{others} {shared}", own

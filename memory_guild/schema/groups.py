@@ -1,0 +1,435 @@
+"""Groups of tenants: several schemas with the five tables, and a catalogue that says which tenant is in which.
+
+It is taught as ``guild.schema.groups``: ``await guild.schema.groups.create("north")``. All functions but :func:`names`
+work as the owner of the tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
+
+from memory_guild.database import seal as seals
+from memory_guild.database.conflicts import repeated
+from memory_guild.database.connecting import connect_for_maintenance, settings_for
+from memory_guild.database.engine import client, working_in
+from memory_guild.database.groups import catalogue_lock, has_catalogue, schemas_with_tables
+from memory_guild.database.migrations import (
+    GROUPS,
+    SEARCH,
+    applied_migrations,
+    check_migrations,
+    is_empty,
+    known_migrations,
+)
+from memory_guild.database.quoting import quote_identifier
+from memory_guild.database.sqlstate import translated_errors
+from memory_guild.database.statements import statement
+from memory_guild.errors import (
+    InvalidInputError,
+    LockNotAvailableError,
+    MemoryGuildError,
+    MigrationsPendingError,
+    SchemaError,
+    UnknownGroupError,
+)
+from memory_guild.schema.migrating import apply_migrations, pending_migrations, upgrade
+from memory_guild.settings import checked_schema
+from memory_guild.types import AuditEvent
+from memory_guild.values.checks import check_name
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+_ATTEMPTS = 10
+_LOCK_ATTEMPTS = 30
+_SECONDS_BETWEEN_LOCKS = 0.5
+
+
+class Group(NamedTuple):
+    """A group of tenants.
+
+    Attributes:
+        name: Its schema.
+        tenants: How many tenants are placed in it.
+        created_at: When it was added to the catalogue, by the server's clock.
+        size_bytes: How much all that is in its schema takes on disk.
+    """
+
+    name: str
+    tenants: int
+    created_at: datetime
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupUpgrade:
+    """What an upgrade did in one group.
+
+    Attributes:
+        group: The group.
+        applied: The migrations that it applied, in order.
+        error: Why it stopped; None where the group has all migrations now.
+    """
+
+    group: str
+    applied: tuple[str, ...] = ()
+    error: MemoryGuildError | None = None
+
+
+class TenantMove(NamedTuple):
+    """How a tenant was moved.
+
+    Attributes:
+        tenant_id: The tenant.
+        source: The group that it was in.
+        target: The group that it is in.
+        rows: How many rows of each table were moved.
+    """
+
+    tenant_id: str
+    source: str
+    target: str
+    rows: dict[str, int]
+
+
+async def names(*, database_url: str | None = None, schema: str | None = None) -> list[str]:
+    """The names of the groups, the oldest first; none where the database has no catalogue of groups.
+
+    An agent's login may ask, too.
+    """
+    async with connect_for_maintenance(database_url, schema=schema, as_owner=False):
+        groups = client().groups
+        return [] if groups is None else await groups.names()
+
+
+async def list_all(*, database_url: str | None = None, schema: str | None = None) -> list[Group]:
+    """The groups of the catalogue, the oldest first.
+
+    Args:
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that has the catalogue; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Returns:
+        The groups; none where the database has no catalogue.
+
+    Raises:
+        PermissionDeniedError: The login does not own the catalogue.
+        ConnectionFailedError: The server cannot be used.
+    """
+    async with (
+        connect_for_maintenance(database_url, schema=schema),
+        client().dedicated_connection() as connection,
+    ):
+        with translated_errors():
+            if not await has_catalogue(connection, client().schema):
+                return []
+            return [Group(**row) for row in await connection.fetch(statement("schema/groups"))]
+
+
+async def group_of(tenant_id: str, *, database_url: str | None = None, schema: str | None = None) -> str | None:
+    """The group of a tenant; None where it has none yet, and where the database has no catalogue.
+
+    Args:
+        tenant_id: The tenant.
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that has the catalogue; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Raises:
+        InvalidInputError: The tenant is empty or too long.
+        PermissionDeniedError: The login does not own the catalogue.
+        ConnectionFailedError: The server cannot be used.
+    """
+    tenant = check_name("tenant_id", tenant_id)
+    async with (
+        connect_for_maintenance(database_url, schema=schema),
+        client().dedicated_connection() as connection,
+    ):
+        with translated_errors():
+            if not await has_catalogue(connection, client().schema):
+                return None
+            return await _group_of(connection, tenant)
+
+
+async def create(
+    name: str,
+    *,
+    like: str | None = None,
+    force: bool = False,
+    database_url: str | None = None,
+    schema: str | None = None,
+) -> bool:
+    """Create a group of tenants: a schema with the five tables, to which new tenants go from now on.
+
+    The first one makes the catalogue. If the database has tables already, they become a group of their own, under the
+    name of their schema. Agents that are connected know nothing of a catalogue, and would go on as if there were one
+    group: stop them before, and start them again afterwards.
+
+    Tenants that have memories in the schema already are placed in the group. Run this again if it was interrupted.
+
+    Args:
+        name: The schema; it is created if it is missing.
+        like: The group that the new one gets its data sources, access policies and search from; by default the oldest.
+        force: Whether to make the catalogue although others are connected.
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that has the catalogue; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Returns:
+        Whether it is new. One that is in the catalogue already stays as it is.
+
+    Raises:
+        SettingsError: There can be no schema of this name.
+        UnknownGroupError: There is no group ``like``.
+        SchemaError: There is no catalogue yet, and others are connected; or a tenant is in another group already.
+        PermissionDeniedError: The login may not create a schema.
+        ConnectionFailedError: The server cannot be used.
+    """
+    group = checked_schema(name)
+    async with (
+        connect_for_maintenance(database_url, schema=schema),
+        client().dedicated_connection() as connection,
+    ):
+        home = client().schema
+        async with _transaction(connection):
+            # Whoever connects meanwhile waits, and knows of the catalogue then.
+            await connection.execute(f"SELECT pg_advisory_xact_lock({catalogue_lock(home)})")
+            pending = await pending_migrations(GROUPS)
+            is_first = pending == known_migrations(GROUPS)
+            if is_first and group != home and not await is_empty():
+                known = [home]
+            else:
+                known = [] if is_first else await schemas_with_tables(connection, home)
+            if group in known:
+                return False
+            if like is not None and like not in known:
+                raise UnknownGroupError(like, known)
+            if is_first and not force:
+                await _refuse_other_sessions(connection)
+            # The roles that the catalogue grants something to are made with the tables.
+            await _make_tables(connection, group, like or next(iter(known), None), database_url)
+            await apply_migrations(GROUPS, settings_for(database_url, schema=home))
+            for added in [*(known if is_first else []), group]:
+                await _register(connection, added)
+            return True
+
+
+async def move_tenant(
+    tenant_id: str, group: str, *, database_url: str | None = None, schema: str | None = None
+) -> TenantMove:
+    """Move all that a tenant has to another group, in one transaction.
+
+    It waits until the tenant's open scopes have ended. New ones wait meanwhile, and begin in the new group: nothing is
+    lost, and nothing is there twice. Ids, times and versions stay. Data sources go by their names; one that the other
+    group lacks is registered there. The audit's earlier entries stay in the old group.
+
+    Args:
+        tenant_id: The tenant.
+        group: The group that it is to be in.
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that has the catalogue; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Returns:
+        How it was moved; without rows where it was in the group already.
+
+    Raises:
+        InvalidInputError: The tenant is in no group: it has never been used.
+        UnknownGroupError: There is no group of this name.
+        MigrationsPendingError: One of the two groups lacks migrations.
+        SchemaError: The tenant's group has the search, and the other one has not.
+        LockNotAvailableError: Scopes of the tenant did not end.
+        PermissionDeniedError: The login does not own the catalogue, or may not become ``memory_guild_admin``.
+        ConnectionFailedError: The server cannot be used.
+    """
+    tenant = check_name("tenant_id", tenant_id)
+    async with connect_for_maintenance(database_url, schema=schema):
+        for attempt in range(_LOCK_ATTEMPTS):
+            try:
+                return await repeated(partial(_move, tenant, group), _ATTEMPTS)
+            except LockNotAvailableError:
+                if attempt == _LOCK_ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(_SECONDS_BETWEEN_LOCKS)  # those who wait behind this one may open their scopes
+    raise AssertionError("unreachable")
+
+
+async def upgrade_all(
+    *,
+    at_once: int = 4,
+    progress: Callable[[GroupUpgrade], None] | None = None,
+    database_url: str | None = None,
+    schema: str | None = None,
+) -> list[GroupUpgrade]:
+    """Apply the migrations that the catalogue and its groups lack, several groups at a time.
+
+    A group that fails keeps none of the others from being upgraded. Run it again for those.
+
+    Args:
+        at_once: How many groups to upgrade at a time.
+        progress: Called after each group.
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that has the catalogue; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Returns:
+        What was done in each group, the oldest first.
+
+    Raises:
+        InvalidInputError: ``at_once`` is less than 1.
+        SchemaError: The database has no catalogue of groups.
+        SchemaTooNewError: The catalogue has migrations that this code does not know; nothing was changed.
+        ConnectionFailedError: The server cannot be used.
+    """
+    if at_once < 1:
+        raise InvalidInputError("at_once", "must be at least 1")
+    async with (
+        connect_for_maintenance(database_url, schema=schema),
+        client().dedicated_connection() as connection,
+    ):
+        if not await has_catalogue(connection, client().schema):
+            raise SchemaError("this database has no groups; run `memory-guild upgrade`")
+        if await pending_migrations(GROUPS):
+            await apply_migrations(GROUPS, settings_for(database_url, schema=schema))
+        groups = await schemas_with_tables(connection, client().schema)
+    turns = asyncio.Semaphore(at_once)
+
+    async def upgraded(group: str) -> GroupUpgrade:
+        async with turns:
+            try:
+                done = GroupUpgrade(group, tuple(await upgrade(database_url, schema=group)))
+            except MemoryGuildError as error:
+                done = GroupUpgrade(group, error=error)
+        if progress is not None:
+            progress(done)
+        return done
+
+    return await asyncio.gather(*map(upgraded, groups))
+
+
+@asynccontextmanager
+async def _transaction(connection: Connection) -> AsyncIterator[None]:
+    """A transaction that may take as long as it needs."""
+    with translated_errors():
+        async with connection.transaction():
+            for setting in ("statement_timeout = 0", "idle_in_transaction_session_timeout = 0", "jit = off"):
+                await connection.execute(f"SET LOCAL {setting}")
+            yield
+
+
+async def _refuse_other_sessions(connection: Connection) -> None:
+    pool: Any = client()._pool
+    others = await connection.fetchval(statement("schema/other_sessions")) - pool.get_size()
+    if others > 0:
+        raise SchemaError(
+            f"others are connected to this database, with {others} session{'s' * (others > 1)}; agents would not know"
+            " that it has several groups now. Stop them, create the group, and start them again; `--force` creates it"
+            " anyway"
+        )
+
+
+async def _make_tables(connection: Connection, group: str, model: str | None, database_url: str | None) -> None:
+    """Make the tables of a group, with what its tenants are to share with those of another one."""
+    has_search, text_search = False, None
+    if model is not None:
+        async with working_in(model):
+            has_search = bool(await applied_migrations(SEARCH))
+            if has_search:
+                (row,) = await client().execute_query_dict(statement("schema/text_search"))
+                text_search = row["format"]
+    await upgrade(database_url, schema=group, search=has_search, text_search=text_search)
+    if model is not None:
+        for row in await connection.fetch(statement("schema/copying_statements"), model, group):
+            await connection.execute(row["statement"])
+        async with client().dedicated_connection() as apart:
+            seal = await seals.read_seal(apart, model)
+            if seal.is_sealed:
+                await seals.seal(apart, group, seal.key)
+
+
+async def _register(connection: Connection, group: str) -> None:
+    """Add a group to the catalogue, with the tenants that have memories there."""
+    home = client().schema
+    await connection.execute(f"SET LOCAL search_path = {quote_identifier(group)}")
+    await connection.execute("LOCK TABLE memory_records IN SHARE MODE; SET LOCAL ROLE memory_guild_admin")
+    tenants = [row["tenant_id"] for row in await connection.fetch(statement("schema/tenants_of_memories"))]
+    await connection.execute(f"RESET ROLE; SET LOCAL search_path = {quote_identifier(home)}")
+    elsewhere = await connection.fetch(statement("schema/placements_elsewhere"), group, tenants)
+    if elsewhere:
+        where = ", ".join(f"{tenant_id} in {other}" for tenant_id, other in elsewhere)
+        raise SchemaError(
+            f"tenants of the schema {group} are placed in other groups already: {where}; erase their memories in one of"
+            " the two"
+        )
+    await connection.fetch(statement("schema/register_group"), group, tenants)
+
+
+async def _group_of(connection: Connection, tenant_id: str) -> str | None:
+    group: str | None = await connection.fetchval(statement("schema/placement_of_tenant"), tenant_id)
+    return group
+
+
+async def _move(tenant_id: str, target: str) -> TenantMove:
+    home = client().schema
+    async with client().dedicated_connection() as connection, _transaction(connection):
+        known = await schemas_with_tables(connection, home) if await has_catalogue(connection, home) else []
+        if target not in known:
+            raise UnknownGroupError(target, known)
+        await connection.execute("SET LOCAL lock_timeout = '2s'")
+        await connection.fetch(statement("schema/lock_placement"), home, tenant_id)
+        await connection.execute("SET LOCAL lock_timeout = 0")
+        source = await _group_of(connection, tenant_id)
+        if source is None:
+            raise InvalidInputError("tenant_id", "is in no group: nobody has used this tenant yet")
+        if source == target:
+            return TenantMove(tenant_id, source, target, {})
+        await _refuse_to_move(source, target)
+        rows: dict[str, int] = {}
+        await connection.execute("SET LOCAL ROLE memory_guild_admin")
+        for step in await connection.fetch(statement("schema/moving_statements"), source, target, tenant_id):
+            done = await connection.execute(step["statement"])
+            if done.startswith("INSERT"):
+                rows[step["table_name"]] = int(done.rpartition(" ")[2])
+        for group in (source, target):
+            await connection.execute(f"SET LOCAL search_path = {quote_identifier(group)}")
+            await _record(connection, tenant_id, target, {"from": source, "rows": rows})
+        await connection.execute(f"RESET ROLE; SET LOCAL search_path = {quote_identifier(home)}")
+        await connection.execute(statement("schema/change_placement"), tenant_id, source, target)
+        return TenantMove(tenant_id, source, target, rows)
+
+
+async def _refuse_to_move(source: str, target: str) -> None:
+    """Raise where the tables of two groups are not alike."""
+    has_search: list[bool] = []
+    for group in (source, target):
+        async with working_in(group):
+            try:
+                await check_migrations()
+            except MigrationsPendingError as error:
+                raise MigrationsPendingError(error.pending, group=group) from None
+            has_search.append(bool(await applied_migrations(SEARCH)))
+    if has_search == [True, False]:
+        raise SchemaError(
+            f"the group {source} has the search, and {target} has not, so the tenant's vectors would be lost; run"
+            f" `memory-guild upgrade --search` with MEMORY_GUILD_SCHEMA={target}"
+        )
+
+
+async def _record(connection: Connection, tenant_id: str, target: str, details: dict[str, Any]) -> None:
+    entry: Sequence[Any] = (
+        uuid4(),
+        tenant_id,
+        None,
+        AuditEvent.MOVE.value,
+        target,
+        "done",
+        None,
+        json.dumps(details),
+    )
+    await connection.execute(statement("database/record_entries"), *([value] for value in entry))
