@@ -14,7 +14,7 @@ from typing import TypeVar
 from memory_guild.database import scope as scopes
 from memory_guild.database.conflicts import repeated
 from memory_guild.database.engine import GuildClient, client
-from memory_guild.database.groups import confirmation
+from memory_guild.database.groups import Groups, confirmation
 from memory_guild.database.opening import Opening
 from memory_guild.database.recording import log, outlive, trail_of, write
 from memory_guild.database.scope import Scope
@@ -74,13 +74,14 @@ class _ScopeBlock:
             transaction = await self._entered(self._context)
         else:
             pool = self._pool(outer)
-            if pool.for_agents().groups is None:
+            groups = await pool.known_groups()
+            if groups is None:
                 group = pool.settings.schema
                 self._require_only_group(group)
                 self._context = self._begin(pool, group)
                 transaction = await self._entered(self._context)
             else:
-                group, transaction = await self._enter_group(pool)
+                group, transaction = await self._enter_group(pool, groups)
         self._transaction = transaction
         trail = transaction.session.trail
         self._written_before = 0 if trail is None else len(trail.written)
@@ -137,10 +138,8 @@ class _ScopeBlock:
         with translated_errors(_explanations(self._role)):
             return await context.__aenter__()
 
-    async def _enter_group(self, pool: GuildClient) -> tuple[str, ScopeTransaction]:
+    async def _enter_group(self, pool: GuildClient, groups: Groups) -> tuple[str, ScopeTransaction]:
         """Begin where there are several groups: in the tenant's, or in the one that maintenance names."""
-        groups = pool.for_agents().groups
-        assert groups is not None
         if self._tenant_id is None:
             group = await groups.named(self._group)
             self._context = self._begin(pool, group)
@@ -300,8 +299,8 @@ class Reach:
 
 async def reaches(tenant_id: str | None) -> list[Reach]:
     """How to see all rows of a tenant, or of all tenants (None): group by group."""
-    groups = client().pool.for_agents().groups
-    if tenant_id is not None or groups is None:
+    groups = None if tenant_id is not None else await client().pool.known_groups()
+    if groups is None:
         return [Reach(tenant_id)]
     return [Reach(group=name) for name in await groups.names()]
 

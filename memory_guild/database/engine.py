@@ -158,6 +158,12 @@ class GuildClient(TranslatingClient):
         self.is_closed = True
         forget(self)
 
+    async def known_groups(self) -> Groups | None:
+        """The groups of tenants, where there are several. The pool opens to learn that, where it has not yet."""
+        agents = self.for_agents()
+        await agents.acquire_connection().ensure_connection()
+        return agents.groups
+
     @property
     def pool(self) -> GuildClient:
         """Itself: a transaction's is the client that it took its connection from."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tortoise import Tortoise
+from tortoise.context import TortoiseContext
 
 import memory_guild as guild
 from memory_guild.database.engine import client
@@ -23,6 +25,7 @@ from memory_guild.errors import (
     UnknownGroupError,
 )
 from memory_guild.models import MemoryRecord
+from memory_guild.settings import TORTOISE_ORM
 from tests.databases import run_statement
 from tests.groups.placed import count_of, remember_in, texts_of
 from tests.tenancy.counting_proxy import counting_proxy
@@ -215,6 +218,26 @@ async def test_a_sealed_database_has_one_key_for_all_groups(groups_url: str, mon
     monkeypatch.delenv("MEMORY_GUILD_SEAL_KEY")
     async with guild.connect(groups_url):
         assert await texts_of("bolt") == ("north", ["known"])
+
+
+async def test_who_calls_tortoise_init_works_in_groups_from_the_first_scope_on(
+    groups_url: str, monkeypatch: pytest.MonkeyPatch, past_groups: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_DATABASE_URL", groups_url)
+    await guild.schema.groups.create("south")
+    await past_groups.execute("INSERT INTO memory_placements VALUES ('acme', 'south')")
+    async with TortoiseContext():
+        await Tortoise.init(config=TORTOISE_ORM)
+        try:
+            async with guild.tenant_scope("acme", agent_id="scribe") as scope:
+                await MemoryRecord.create(agent_id="scribe", source_type="document", content_text="by a model")
+                assert scope.group == "south"
+            with pytest.raises(SeveralGroupsError):
+                async with guild.admin_scope("test"):
+                    pass
+        finally:
+            await Tortoise.close_connections()
+    assert await count_of(past_groups, "south", "acme") == 1
 
 
 async def test_opening_a_scope_takes_one_round_trip_in_each_group(
