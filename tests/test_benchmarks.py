@@ -356,6 +356,17 @@ def test_what_policies_cost_is_measured(server_url: str) -> None:
     ]
 
 
+def test_what_groups_cost_is_measured(server_url: str) -> None:
+    printed = run_quickly("benchmarks.groups", server_url)
+    assert [row["work"] for row in read_rows(printed) if row["work"]] == [
+        "a scope alone",
+        "get",
+        "newest 50",
+        "remember",
+    ]
+    assert len(read_rows(printed)) == 12
+
+
 def test_parts_of_what_the_search_costs_run_in_their_own_order() -> None:
     options = SearchOptions.parse(["--only", "cpu", "--only", "latency", "--memories", "5000"])
     assert (list(options.parts), options.memories) == (["latency", "cpu"], 5_000)

@@ -135,6 +135,9 @@ class Opening:
         idle_milliseconds = round(self._settings.scope_idle_timeout_seconds * 1000)
         # Whatever the server's default: what a statement waited for, the next one has to see.
         statements = ["BEGIN ISOLATION LEVEL READ COMMITTED", f"SET LOCAL ROLE {self._role}"]
+        if self._confirms_group and self._tenant_id is not None:
+            # Before the search_path changes: the function's plan would be made anew each time.
+            statements.append(confirmation(self._settings.schema, self._tenant_id, self.group))
         if self._settings.pooler or self.group != self._settings.schema:
             statements.append(f"SET LOCAL search_path = {quote_identifier(self.group)}")
         if self._settings.pooler:
@@ -143,8 +146,6 @@ class Opening:
                 "SET LOCAL row_security = on",
                 f"SET LOCAL statement_timeout = {round(self._settings.statement_timeout_seconds * 1000)}",
             ]
-        if self._confirms_group and self._tenant_id is not None:
-            statements.append(confirmation(self._settings.schema, self._tenant_id, self.group))
         statements += [
             tenant,
             f"SET LOCAL idle_in_transaction_session_timeout = {idle_milliseconds}",
