@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +16,11 @@ from memory_guild.cli.commands import Commands
 from memory_guild.cli.console import errors, output
 from memory_guild.schema import groups as library
 
-commands = Commands("groups", "Groups of tenants: create and list them, and move a tenant.")
+commands = Commands("groups", "Groups of tenants: create and list them, move a tenant, or on Citus a whole group.")
+
+Online = Annotated[
+    bool, typer.Option("--online", help="Let writes go on; they wait only for a moment at the end. It takes longer.")
+]
 
 
 @commands.command()
@@ -73,3 +80,48 @@ def move_tenant(
         return
     moved = ", ".join(f"{rows:,} of {table}" for table, rows in move.rows.items() if rows)
     output.print(f"{tenant}: moved from {move.source} to {group}; {moved or 'no rows'}", markup=False, highlight=False)
+
+
+@commands.command()
+def move(
+    group: Annotated[str, typer.Argument(help="The group.")],
+    node: Annotated[str, typer.Argument(help="The worker, as host:port; `groups list` shows them.")],
+    online: Online = False,
+) -> None:
+    """Move a group to another worker of Citus. Writes to it wait meanwhile, reads go on."""
+    with _bars() as show:
+        moved = asyncio.run(library.move(group, node, online=online, progress=show))
+    if moved.source == moved.target:
+        output.print(f"{group}: is on {node} already", markup=False, highlight=False)
+    else:
+        _print_move(moved)
+
+
+@commands.command()
+def rebalance(online: Online = False) -> None:
+    """Move groups until the workers of Citus have about as much each, as after a worker was added."""
+    with _bars() as show:
+        moves = asyncio.run(library.rebalance(online=online, progress=show))
+    for moved in moves:
+        _print_move(moved)
+    if not moves:
+        output.print("nothing to do: the workers have about as much each")
+
+
+def _print_move(moved: library.GroupMove) -> None:
+    output.print(f"{moved.group}: moved from {moved.source} to {moved.target}", markup=False, highlight=False)
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[library.GroupMove], None]]:
+    """A progress bar for each group that moves."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(moving: library.GroupMove) -> None:
+            if moving.group not in tasks:
+                tasks[moving.group] = bars.add_task(f"{moving.group} to {moving.target}", total=1.0)
+            bars.update(tasks[moving.group], completed=moving.fraction)
+
+        yield show

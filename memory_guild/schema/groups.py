@@ -41,6 +41,7 @@ from memory_guild.errors import (
     UnknownGroupError,
 )
 from memory_guild.schema.migrating import apply_migrations, pending_migrations, upgrade
+from memory_guild.schema.moving_groups import GroupMove, move, rebalance
 from memory_guild.settings import checked_schema
 from memory_guild.types import AuditEvent
 from memory_guild.values.checks import check_name
@@ -49,6 +50,21 @@ if TYPE_CHECKING:
     import asyncpg
 
     Connection = asyncpg.Connection[asyncpg.Record]
+
+__all__ = [
+    "Group",
+    "GroupMove",
+    "GroupUpgrade",
+    "TenantMove",
+    "create",
+    "group_of",
+    "list_all",
+    "move",
+    "move_tenant",
+    "names",
+    "rebalance",
+    "upgrade_all",
+]
 
 _ATTEMPTS = 10
 _LOCK_ATTEMPTS = 30

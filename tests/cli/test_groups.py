@@ -52,6 +52,15 @@ def test_groups_from_the_first_to_a_tenant_that_moves(database: str) -> None:
     assert len(json.loads(run("audit", "--json", "--event", "move"))) == 4
 
 
+@pytest.mark.parametrize(
+    "command", [("rebalance",), ("move", "north", "10.0.0.1:5432")], ids=lambda command: command[0]
+)
+def test_groups_have_nowhere_to_move_to_without_citus(database: str, command: tuple[str, ...]) -> None:
+    run("groups", "create", "north")
+    with pytest.raises(guild.MemoryGuildError, match="this server has no Citus"):
+        run("groups", *command)
+
+
 def test_the_other_commands_look_at_each_group(database: str) -> None:
     run("groups", "create", "north")
     assert run("validate") == "".join(
