@@ -6,11 +6,14 @@ SET
             THEN memory_records.metadata || given.metadata
         ELSE given.metadata
     END,
-    updated_at = CASE
+    updated_at = GREATEST(
+        statement_timestamp(),
         -- At the end of time no later version would be left: versions begin anew.
-        WHEN memory_records.updated_at >= '9999-12-31 00:00:00+00' THEN statement_timestamp()
-        ELSE GREATEST(statement_timestamp(), memory_records.updated_at + interval '1 microsecond')
-    END
+        CASE
+            WHEN memory_records.updated_at < '9999-12-31 00:00:00+00'
+                THEN (memory_records.updated_at AT TIME ZONE 'UTC' + interval '1 microsecond') AT TIME ZONE 'UTC'
+        END
+    )
 FROM unnest($1::uuid[], $2::jsonb[]) AS given (memory_id, metadata)
 WHERE memory_records.memory_id = given.memory_id
 RETURNING memory_records.memory_id;

@@ -6,7 +6,7 @@ FROM include.memories AS memory_records
 WHERE
     tenant_id = $1::varchar
     -- One agent is compared with =: an index of each agent's newest memories has the order for that only.
-    AND ($2::varchar[] IS NULL OR CASE cardinality($2) WHEN 1 THEN agent_id = $2[1] ELSE agent_id = ANY ($2) END)
+    AND ($2::varchar[] IS NULL OR CASE WHEN cardinality($2) = 1 THEN agent_id = $2[1] ELSE agent_id = ANY ($2) END)
     AND ($3::varchar[] IS NULL OR source_type = ANY ($3))
     AND ($4::timestamptz IS NULL OR created_at >= $4)
     AND ($5::timestamptz IS NULL OR created_at < $5)
@@ -33,12 +33,12 @@ WHERE
             WHEN operator = '$lt' THEN jsonb_typeof(found) = 'number' AND found < value
             WHEN operator = '$lte' THEN jsonb_typeof(found) = 'number' AND found <= value
             WHEN starts_with(operator, '$contains') THEN CASE WHEN jsonb_typeof(found) = 'array' THEN
-                CASE operator
-                    WHEN '$contains' THEN value IN (SELECT jsonb_array_elements(found))
-                    WHEN '$contains_any' THEN EXISTS (
+                CASE
+                    WHEN operator = '$contains' THEN value IN (SELECT jsonb_array_elements(found))
+                    WHEN operator = '$contains_any' THEN EXISTS (
                         SELECT jsonb_array_elements(value) INTERSECT SELECT jsonb_array_elements(found)
                     )
-                    WHEN '$contains_all' THEN NOT EXISTS (
+                    WHEN operator = '$contains_all' THEN NOT EXISTS (
                         SELECT jsonb_array_elements(value) EXCEPT SELECT jsonb_array_elements(found)
                     )
                 END
@@ -51,11 +51,11 @@ WHERE
                     '(?<=[.][0-9]{6})[0-9]+', ''),
                     '[Zz]$', '+00:00'),
                     '(:[0-9.]+[-+][0-9]{2})([0-9]{2})$', '\1:\2')),
-                CASE operator
-                    WHEN 'time $gt' THEN '$ ? (@.datetime() > $than.datetime())'
-                    WHEN 'time $gte' THEN '$ ? (@.datetime() >= $than.datetime())'
-                    WHEN 'time $lt' THEN '$ ? (@.datetime() < $than.datetime())'
-                    WHEN 'time $lte' THEN '$ ? (@.datetime() <= $than.datetime())'
+                CASE
+                    WHEN operator = 'time $gt' THEN '$ ? (@.datetime() > $than.datetime())'
+                    WHEN operator = 'time $gte' THEN '$ ? (@.datetime() >= $than.datetime())'
+                    WHEN operator = 'time $lt' THEN '$ ? (@.datetime() < $than.datetime())'
+                    WHEN operator = 'time $lte' THEN '$ ? (@.datetime() <= $than.datetime())'
                 END::jsonpath,
                 jsonb_build_object('than', value),
                 silent => true

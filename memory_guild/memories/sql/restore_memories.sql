@@ -3,11 +3,14 @@ UPDATE memory_records
 SET
     is_deleted = false,
     deleted_at = NULL,
-    updated_at = CASE
+    updated_at = GREATEST(
+        statement_timestamp(),
         -- At the end of time no later version would be left: versions begin anew.
-        WHEN updated_at >= '9999-12-31 00:00:00+00' THEN statement_timestamp()
-        ELSE GREATEST(statement_timestamp(), updated_at + interval '1 microsecond')
-    END
+        CASE
+            WHEN updated_at < '9999-12-31 00:00:00+00'
+                THEN (updated_at AT TIME ZONE 'UTC' + interval '1 microsecond') AT TIME ZONE 'UTC'
+        END
+    )
 WHERE
     memory_id IN (
         -- Locked in the order of their ids: calls that overlap wait for each other instead of deadlocking.

@@ -6,11 +6,14 @@ WITH held AS (
     SET
         is_deleted = true,
         deleted_at = LEAST(created_at, statement_timestamp()),
-        updated_at = CASE
+        updated_at = GREATEST(
+            statement_timestamp(),
             -- At the end of time no later version would be left: versions begin anew.
-            WHEN updated_at >= '9999-12-31 00:00:00+00' THEN statement_timestamp()
-            ELSE GREATEST(statement_timestamp(), updated_at + interval '1 microsecond')
-        END
+            CASE
+                WHEN updated_at < '9999-12-31 00:00:00+00'
+                    THEN (updated_at AT TIME ZONE 'UTC' + interval '1 microsecond') AT TIME ZONE 'UTC'
+            END
+        )
     WHERE $3::boolean AND memory_id = ANY ($4::uuid[])
     RETURNING memory_id, is_deleted, deleted_at, updated_at
 ),

@@ -8,11 +8,14 @@ SET
     source_type = COALESCE($4::varchar, source_type),
     metadata = COALESCE($5::jsonb, metadata),
     -- Always later than before, so that no two versions are equal.
-    updated_at = CASE
+    updated_at = GREATEST(
+        statement_timestamp(),
         -- At the end of time no later version would be left: versions begin anew.
-        WHEN updated_at >= '9999-12-31 00:00:00+00' THEN statement_timestamp()
-        ELSE GREATEST(statement_timestamp(), updated_at + interval '1 microsecond')
-    END
+        CASE
+            WHEN updated_at < '9999-12-31 00:00:00+00'
+                THEN (updated_at AT TIME ZONE 'UTC' + interval '1 microsecond') AT TIME ZONE 'UTC'
+        END
+    )
 WHERE
     memory_id = $1::uuid AND is_deleted IS NOT TRUE
     AND ($6::timestamptz IS NULL OR updated_at = $6)
