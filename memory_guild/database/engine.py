@@ -23,6 +23,7 @@ from tortoise.backends.base.client import (
 )
 from tortoise.context import TortoiseContext
 
+from memory_guild.database import citus
 from memory_guild.database.connections import current_connection, forget, register, wrong_loop
 from memory_guild.database.executor import GuildExecutor
 from memory_guild.database.generating import GuildSchemaGenerator
@@ -30,7 +31,8 @@ from memory_guild.database.groups import Groups, has_catalogue, schemas_with_tab
 from memory_guild.database.opening import Seal
 from memory_guild.database.quoting import quote_identifier
 from memory_guild.database.scope import TenantManager
-from memory_guild.database.seal import read_seal, seal_where_possible
+from memory_guild.database.scripts import single_statements
+from memory_guild.database.seal import seal_of, seal_where_possible, state_of
 from memory_guild.database.session import PooledConnection, close_around
 from memory_guild.database.sqlstate import (
     DRIVER_ERRORS,
@@ -43,6 +45,7 @@ from memory_guild.database.sqlstate import (
 from memory_guild.database.statements import statement
 from memory_guild.database.tortoise import context_of_task
 from memory_guild.database.transaction import CurrentTransaction
+from memory_guild.database.travelling import STAY
 from memory_guild.errors import (
     MemoryGuildError,
     ProgrammingError,
@@ -86,6 +89,7 @@ class GuildClient(TranslatingClient):
         self.is_closed = False
         self._embedded_login = embedded_login
         self.seal = Seal(is_sealed=False, key=settings.seal_key)
+        self.is_distributed = False  # whether the schema is one of Citus
         self.embedder: Embedder | None = None  # the one that the settings name, once it is needed, or the caller's own
         self.vector_index: VectorIndex | None = None  # likewise
         self.owns_vector_index = False  # whether it ends with the pool
@@ -114,6 +118,8 @@ class GuildClient(TranslatingClient):
             async with pool.acquire() as connection:
                 await self._find_groups(connection)
                 await self._find_seal(connection)
+            if self.is_distributed:
+                await pool.expire_connections()  # the first one lacks the settings of the others
 
     async def _find_groups(self, connection: Any) -> None:
         """Learn whether the database has several groups of tenants."""
@@ -123,11 +129,19 @@ class GuildClient(TranslatingClient):
             self.groups.check = self.check_group
 
     async def _find_seal(self, connection: Any) -> None:
-        """Learn whether the database is sealed, and the key where the login may read it; all groups have one key."""
-        if self.settings.seal_key is None and self.seal.key is None:
-            schemas = await schemas_with_tables(connection, self.schema) if self.groups is not None else [self.schema]
-            for schema in schemas[:1]:
-                self.seal = await read_seal(connection, schema)
+        """Learn whether the schemas are Citus's, and whether they are sealed; the key where the login may read it.
+
+        All groups have one key, and are of one kind.
+        """
+        if self.seal.is_sealed:  # the embedded server, which this process has sealed itself
+            return
+        schemas = await schemas_with_tables(connection, self.schema) if self.groups is not None else [self.schema]
+        for schema in schemas[:1]:
+            state = await state_of(connection, schema)
+            if state["has_citus"]:
+                self.is_distributed = await citus.keeps_apart(connection, schema)
+            if self.settings.seal_key is None:
+                self.seal = await seal_of(connection, schema, state)
 
     def for_agents(self) -> GuildClient:
         """The pool that tenants' scopes use."""
@@ -213,8 +227,13 @@ class GuildClient(TranslatingClient):
 
     async def _connect(self, *arguments: Any, **keywords: Any) -> asyncpg.Connection[asyncpg.Record]:
         """Open one more connection for the pool. It may fail although the first one succeeded."""
+        if self.is_distributed:
+            keywords["server_settings"] = _server_settings(self.settings, is_distributed=True)
         with _translated_connecting(str(self._url)):
-            return await asyncpg.connect(*arguments, **keywords)
+            connection: PooledConnection = await asyncpg.connect(*arguments, **keywords)
+        if self.is_distributed:
+            connection.before_reset = STAY
+        return connection
 
     @asynccontextmanager
     async def dedicated_connection(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
@@ -266,7 +285,7 @@ class GuildClient(TranslatingClient):
             "password": self._url.password,
             "database": self._url.database if with_db else None,
             "timeout": self.settings.connect_timeout_seconds,
-            "server_settings": _server_settings(self.settings),
+            "server_settings": _server_settings(self.settings, is_distributed=self.is_distributed),
             **({"statement_cache_size": 0} if self.settings.pooler else {}),
             "connection_class": self.connection_class,
         }
@@ -307,6 +326,11 @@ class GuildTransaction(TranslatingClient, TransactionWrapper):
 
     def _in_transaction(self) -> TransactionContext:
         return NestedTransactionContext(GuildTransaction(self))
+
+    async def execute_script(self, query: str) -> None:
+        """Run a script; on Citus, one statement after the other."""
+        for script in single_statements(query) if self.pool.is_distributed else [query]:
+            await super().execute_script(script)
 
     async def commit(self) -> None:
         """Commit the transaction, or keep what was done since the savepoint."""
@@ -421,7 +445,7 @@ def _translated_connecting(target: str) -> Iterator[None]:
         raise
 
 
-def _server_settings(settings: Settings) -> dict[str, str]:
+def _server_settings(settings: Settings, *, is_distributed: bool) -> dict[str, str]:
     if settings.pooler:
         return {"application_name": settings.application_name}  # it refuses the others, and they would not last
     quoted_schema = settings.schema.replace('"', '""')
@@ -430,6 +454,7 @@ def _server_settings(settings: Settings) -> dict[str, str]:
         "application_name": settings.application_name,
         "row_security": "on",  # where a role's default is off, each query of a scope would fail
         "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
+        **(citus.START_UP if is_distributed else {}),
     }
 
 

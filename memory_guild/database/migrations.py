@@ -48,10 +48,27 @@ def migrations_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def known_migrations(app: str = TABLES) -> list[str]:
-    """The names of this version's migrations of an app, in order."""
-    files = (path for path in (migrations_folder() / app).glob("*_*.py") if path.stem.split("_")[0].isdigit())
-    return [path.name for path in sorted(files, key=lambda path: int(path.stem.split("_")[0]))]
+def server_folder(app: str = TABLES) -> Path:
+    """Where the folder of an app's migrations for the task's database is: on Citus the tenants' tables have others."""
+    is_other = client().pool.is_distributed and app != GROUPS
+    return migrations_folder() / "citus" if is_other else migrations_folder()
+
+
+def known_migrations(app: str = TABLES, folder: Path | None = None) -> list[str]:
+    """The names of this version's migrations of an app, in order.
+
+    Args:
+        app: The app.
+        folder: Where they are; by default those for plain PostgreSQL.
+    """
+    files = (path for path in ((folder or migrations_folder()) / app).glob("*_*.py"))
+    numbered = {int(path.stem.split("_")[0]): path.name for path in files if path.stem.split("_")[0].isdigit()}
+    return [name for _, name in sorted(numbered.items())]
+
+
+def server_migrations(app: str = TABLES) -> list[str]:
+    """The names of this version's migrations of an app for the task's database, in order."""
+    return known_migrations(app, server_folder(app))
 
 
 async def applied_migrations(app: str = TABLES) -> list[str]:
@@ -60,7 +77,7 @@ async def applied_migrations(app: str = TABLES) -> list[str]:
     Another application may keep account of its own migrations in the same table, under the same label. Those are left
     out.
     """
-    database, known = client(), known_migrations(app)
+    database, known = client(), server_migrations(app)
     (found,) = await database.execute_query_dict(statement("database/history_exists"))
     if not found["history_exists"]:
         return []
@@ -101,7 +118,7 @@ async def refuse_tables_of_others(pending: list[str], app: str = TABLES) -> None
     Raises:
         TablesExistError: They are.
     """
-    if known_migrations(app)[:1] == pending[:1] and (tables := await tables_that_exist(app)):
+    if server_migrations(app)[:1] == pending[:1] and (tables := await tables_that_exist(app)):
         raise TablesExistError(tables)
 
 
@@ -135,7 +152,7 @@ async def _compare(apps: list[str]) -> None:
         for app in apps:
             of_app = await applied_migrations(app)
             if of_app or app == apps[0]:
-                known += known_migrations(app)
+                known += server_migrations(app)
                 applied += of_app
     except PermissionDeniedError:
         raise RoleMissingError(

@@ -10,6 +10,7 @@ import asyncpg
 
 from memory_guild.database.groups import confirmation
 from memory_guild.database.quoting import quote_identifier, quote_literal
+from memory_guild.database.travelling import LOGIN, WORKER_SETTINGS, new_challenge, opening_call, travelling
 from memory_guild.errors import SealError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Pool(Protocol):
 
     settings: Settings
     seal: Seal
+    is_distributed: bool
 
 
 class Opening:
@@ -90,7 +92,7 @@ class Opening:
             session.driver.work_in(self.group)
         seal = self._pool.seal
         if self._tenant_id is None or (seal.key is None and not seal.is_sealed):
-            await session.control(self._text(_set_tenant(self._tenant_id or "")))
+            await session.control(self._text(setting=_set_tenant(self._tenant_id or "")))
         elif seal.key is None:
             raise SealError(
                 "the database is sealed, and this process has no key; set MEMORY_GUILD_SEAL_KEY to what"
@@ -100,8 +102,13 @@ class Opening:
             await self._begin_sealed(session, self._tenant_id, seal.key)
 
     async def _begin_sealed(self, session: Session, tenant_id: str, key: SealKey) -> None:
+        # On Citus nothing is called where there is no key: then the setting is the tenant, as everywhere.
+        setting = _set_tenant(tenant_id) if self._pool.is_distributed else ""
+
         def answer(challenge: int) -> str:
             arguments = f"{quote_literal(tenant_id)}, pg_catalog.decode('{key.proof(challenge, tenant_id)}', 'hex')"
+            if self._pool.is_distributed:
+                return opening_call(self.group, arguments)
             return f"SELECT {self._function('open')}({arguments})"
 
         driver = session.driver
@@ -109,7 +116,7 @@ class Opening:
         challenge = driver.challenges.pop(self.group, None)
         if challenge is not None:
             try:
-                await session.control(self._text(answer(challenge)))
+                await session.control(self._text(setting=setting, call=answer(challenge)))
             except asyncpg.PostgresError as error:
                 # A statement of an earlier scope may have asked, or have discarded the session's sequences.
                 if error.sqlstate not in (_REFUSED, _NEVER_ASKED):
@@ -118,8 +125,12 @@ class Opening:
             else:
                 driver.challenges[self.group] = challenge + 1
                 return
-        with _challenges(driver) as told:
-            await session.control(self._text(f"SELECT {self._function('challenge')}()"))
+        if self._pool.is_distributed:
+            await session.control(self._text(setting=setting))
+            told = [await new_challenge(driver, self.group)]
+        else:
+            with _challenges(driver) as told:
+                await session.control(self._text(call=f"SELECT {self._function('challenge')}()"))
         try:
             await session.control(answer(told[-1]))
         except asyncpg.PostgresError as error:
@@ -131,7 +142,7 @@ class Opening:
         if not self._settings.pooler:
             driver.challenges[self.group] = told[-1] + 1
 
-    def _text(self, tenant: str) -> str:
+    def _text(self, *, setting: str = "", call: str = "") -> str:
         idle_milliseconds = round(self._settings.scope_idle_timeout_seconds * 1000)
         # Whatever the server's default: what a statement waited for, the next one has to see.
         statements = ["BEGIN ISOLATION LEVEL READ COMMITTED", f"SET LOCAL ROLE {self._role}"]
@@ -146,13 +157,17 @@ class Opening:
                 "SET LOCAL row_security = on",
                 f"SET LOCAL statement_timeout = {round(self._settings.statement_timeout_seconds * 1000)}",
             ]
+        # To compile a walk over twelve memories takes a hundred times as long as to run it.
+        settings = [setting, "SET LOCAL jit = off"]
+        if self._pool.is_distributed:
+            login = [LOGIN] if self._tenant_id is None else []
+            settings = [travelling(*filter(None, settings), *WORKER_SETTINGS, *login)]
         statements += [
-            tenant,
+            *settings,
+            call,
             f"SET LOCAL idle_in_transaction_session_timeout = {idle_milliseconds}",
-            # To compile a walk over twelve memories takes a hundred times as long as to run it.
-            "SET LOCAL jit = off",
         ]
-        return "; ".join(statements)
+        return "; ".join(filter(None, statements))
 
     def _function(self, name: str) -> str:
         """With its schema: an earlier scope's search_path decides nothing."""

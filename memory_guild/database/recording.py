@@ -44,7 +44,10 @@ async def write(transaction: ScopeTransaction, entries: Iterable[Entry]) -> None
     if rows := [_row(entry) for entry in entries]:
         with translated_errors():
             async with transaction.driver() as driver:
-                await driver.execute(statement("database/record_entries"), *map(list, zip(*rows, strict=True)))
+                if transaction.is_distributed:
+                    await driver.executemany(statement("database/citus/record_entry"), rows)
+                else:
+                    await driver.execute(statement("database/record_entries"), *map(list, zip(*rows, strict=True)))
 
 
 async def outlive(ended: ScopeTransactionContext, entries: Iterable[Entry]) -> None:

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from memory_guild.database.citus import keeps_apart
 from memory_guild.database.opening import Seal
 from memory_guild.database.quoting import quote_identifier
+from memory_guild.database.scripts import single_statements
 from memory_guild.database.statements import statement
 from memory_guild.errors import SchemaError
 from memory_guild.settings import SealKey
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 
 async def read_seal(connection: Connection, schema: str) -> Seal:
     """The seal of a schema; the owner of the tables may read the key."""
-    state = await _state(connection, schema)
+    return await seal_of(connection, schema, await state_of(connection, schema))
+
+
+async def seal_of(connection: Connection, schema: str, state: Any) -> Seal:
+    """The seal of a schema whose state was read."""
     if not state["is_sealed"] or not state["may_read_key"]:
         return Seal(state["is_sealed"], None)
     async with _inside(connection, schema):
@@ -34,7 +40,7 @@ async def read_seal(connection: Connection, schema: str) -> Seal:
 
 async def seal_where_possible(connection: Connection, schema: str, key: SealKey | None = None) -> Seal:
     """Seal a schema as the owner of its tables, unless it has no place for a key yet."""
-    state = await _state(connection, schema)
+    state = await state_of(connection, schema)
     if not state["can_be_sealed"]:
         return Seal(key is not None, key)
     return Seal(True, await seal(connection, schema, key))
@@ -54,7 +60,7 @@ async def seal(connection: Connection, schema: str, key: SealKey | None = None) 
     Raises:
         SchemaError: The database lacks the migration.
     """
-    state = await _state(connection, schema)
+    state = await state_of(connection, schema)
     if not state["can_be_sealed"]:
         raise SchemaError("the database has no place for a key yet; run `memory-guild upgrade`")
     async with _inside(connection, schema):
@@ -69,17 +75,27 @@ async def seal(connection: Connection, schema: str, key: SealKey | None = None) 
         await connection.execute(
             "INSERT INTO memory_guild_seal (inner_key, outer_key) VALUES ($1, $2)", chosen.inner, chosen.outer
         )
-        await connection.execute(statement("database/seal_policies"))
+        await _run(connection, schema, state, "seal_policies")
     return chosen
 
 
 async def unseal(connection: Connection, schema: str) -> None:
     """Take the seal away and forget the key: the tenant is a setting again, which any statement can change."""
-    if not (await _state(connection, schema))["can_be_sealed"]:
+    state = await state_of(connection, schema)
+    if not state["can_be_sealed"]:
         return
     async with _inside(connection, schema):
         await connection.execute("DELETE FROM memory_guild_seal")
-        await connection.execute(statement("database/unseal_policies"))
+        await _run(connection, schema, state, "unseal_policies")
+
+
+async def _run(connection: Connection, schema: str, state: Any, script: str) -> None:
+    """Run a script that changes the policies: on Citus another one, and its statements one by one."""
+    if state["has_citus"] and await keeps_apart(connection, schema):
+        for one in single_statements(statement(f"database/citus/{script}")):
+            await connection.execute(one)
+    else:
+        await connection.execute(statement(f"database/{script}"))
 
 
 @asynccontextmanager
@@ -89,7 +105,8 @@ async def _inside(connection: Connection, schema: str) -> AsyncIterator[None]:
         yield
 
 
-async def _state(connection: Connection, schema: str) -> Any:
+async def state_of(connection: Connection, schema: str) -> Any:
+    """What a schema's catalog says of its seal, and of the server: one row."""
     return await connection.fetchrow(statement("database/seal_state"), schema)
 
 

@@ -56,8 +56,10 @@ class PooledConnection(asyncpg.Connection):
 
     Attributes:
         challenges: What the next opening has to answer, by schema; where there is nothing, the session is asked first.
+        before_reset: What has to be said before the session is reset.
     """
 
+    before_reset = ""
     _is_reset = False
 
     def __init__(self, *args: Any) -> None:
@@ -89,7 +91,7 @@ class PooledConnection(asyncpg.Connection):
         self.work_in(None)
         async with asyncio.timeout(timeout):
             await super().reset()
-            if not is_reset and await self.execute(f"{_RESET}; {_PREPARED}") != _NONE_PREPARED:
+            if not is_reset and await self.execute(f"{self.before_reset}{_RESET}; {_PREPARED}") != _NONE_PREPARED:
                 self.terminate()
 
 
@@ -180,7 +182,9 @@ class Session:
         try:
             with translated_errors():
                 ended = await self.control(
-                    f"{_RESET}; COMMIT; {self._drop_prepared}{_PREPARED}" if self.is_lent else "COMMIT"
+                    f"{self.driver.before_reset}{_RESET}; COMMIT; {self._drop_prepared}{_PREPARED}"
+                    if self.is_lent
+                    else "COMMIT"
                 )
         except ScopeAbortedError:  # the reset was refused
             await self.roll_back()

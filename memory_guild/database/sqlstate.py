@@ -15,6 +15,7 @@ import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.database.rendering import GuildQuery
+from memory_guild.database.shards import WORKER_LOST, name_fields
 from memory_guild.errors import (
     AuthenticationError,
     CheckError,
@@ -107,6 +108,8 @@ def translate(error: Exception) -> MemoryGuildError:
             )
         case asyncpg.PostgresError():
             sqlstate = error.sqlstate or ""
+            if sqlstate.startswith("23"):
+                name_fields(error)
             return (_BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or _other)(error)
         case asyncpg.InternalClientError():  # the server's last words came between two statements
             return connection_lost()
@@ -381,6 +384,10 @@ def _insufficient_resources(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 
 def _internal(error: asyncpg.PostgresError) -> MemoryGuildError:
+    if str(error.args[0]).startswith(WORKER_LOST):
+        return ServerUnreachableError(
+            "the worker that has the schema does not answer; the scope was rolled back, run it again"
+        )
     return InternalError(
         f"the server failed: {_condition(error)}; its log says why, and a value of hundreds of megabytes may be the"
         " reason",

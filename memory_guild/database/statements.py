@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 
 from memory_guild.database.scope import current_scope
 from memory_guild.database.sqlstate import Explanations, translated_errors
+
+if TYPE_CHECKING:
+    from memory_guild.database.transaction import ScopeTransaction
 
 Replacing = tuple[tuple[str, str], ...]
 """Statements that are not included, and those that are instead; such a one may include the one that it replaces."""
@@ -63,6 +66,20 @@ class Stage(NamedTuple):
     script: str
 
 
+class Step(NamedTuple):
+    """A part of what Citus runs in the place of a statement.
+
+    Attributes:
+        name: Its package and its file, see :func:`statement`.
+        arguments: Which of the statement's arguments it has, counted from 1; None for all of them.
+        always: Whether it runs although a step before it had rows.
+    """
+
+    name: str
+    arguments: tuple[int, ...] | None = None
+    always: bool = False
+
+
 class Statement:
     """A statement with a name, and how it is planned.
 
@@ -73,6 +90,8 @@ class Statement:
         along_an_index: True where there is an index that has the whole order of the list.
         explanations: Errors that say more than the usual ones, by SQLSTATE.
         replacing: What it includes in the place of other statements, see :func:`statement`.
+        on_citus: What Citus runs in its place, where that would involve every worker: one step after the other, until
+            one has rows.
     """
 
     def __init__(
@@ -83,12 +102,14 @@ class Statement:
         along_an_index: bool = False,
         explanations: Explanations | None = None,
         replacing: Replacing = (),
+        on_citus: Sequence[Step] = (),
     ) -> None:
         self._name = name
         self._planned_for_values = planned_for_values
         self._along_an_index = along_an_index
         self._explanations = explanations
         self._replacing = replacing
+        self._on_citus = on_citus
 
     @property
     def text(self) -> str:
@@ -102,11 +123,23 @@ class Statement:
             MemoryGuildError: The database refused it, or the scope has ended.
         """
         transaction = current_scope().transaction
+        if self._on_citus and transaction.is_distributed:
+            return await self._fetch_in_steps(transaction, arguments)
         if self._planned_for_values:
             await transaction.plan_for_values(along_an_index=self._along_an_index)
         with translated_errors(self._explanations):
             async with transaction.driver() as driver:
                 return await driver.fetch(self.text, *arguments)
+
+    async def _fetch_in_steps(self, transaction: ScopeTransaction, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = []
+        with translated_errors(self._explanations):
+            for step in self._on_citus:
+                if not rows or step.always:
+                    given = arguments if step.arguments is None else [arguments[at - 1] for at in step.arguments]
+                    async with transaction.driver() as driver:
+                        rows = await driver.fetch(statement(step.name), *given) or rows
+        return rows
 
     async def fetch_staged(self, stage: Stage, rows: Sequence[Sequence[Any]], *arguments: Any) -> list[asyncpg.Record]:
         """Copy rows into a temporary table and run the statement on it, with nothing in between; the rows.

@@ -23,6 +23,7 @@ from memory_guild.database.opening import Opening
 from memory_guild.database.session import Session, Turn, abandoning, close_around
 from memory_guild.database.sqlstate import TranslatingClient, translated_errors
 from memory_guild.database.tortoise import connections_of, context_of_task, driver_connection, tortoise_context
+from memory_guild.database.travelling import travelling
 from memory_guild.errors import ReadOnlyError, ScopeAbortedError, ScopeClosedError, SealError
 
 
@@ -88,7 +89,7 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
 
     def __init__(self, parent: AsyncpgDBClient) -> None:
         self.closed = False
-        self.pool: AsyncpgDBClient = parent.pool if isinstance(parent, ScopeTransaction) else parent
+        self.pool: Any = parent.pool if isinstance(parent, ScopeTransaction) else parent
         self.depth: int = parent.depth + 1 if isinstance(parent, ScopeTransaction) else 0
         self._planner_settings: set[str] = set()
         super().__init__(self.pool)
@@ -96,6 +97,11 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         if isinstance(parent, ScopeTransaction):
             self.session = parent.session
             self._lent = parent._lent
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether the schema is one of Citus."""
+        return bool(self.pool.is_distributed)
 
     @property
     def _connection(self) -> Any:
@@ -192,9 +198,10 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
         innermost = self.innermost()  # what is set in a savepoint ends with it
         if missing := [setting for setting in wanted if setting not in innermost._planner_settings]:
             innermost._planner_settings.update(missing)
+            settings = [f"SET LOCAL {setting}" for setting in missing]
             with translated_errors():
                 async with innermost.driver() as driver:
-                    await driver.execute("; ".join(f"SET LOCAL {setting}" for setting in missing))
+                    await driver.execute(travelling(*settings) if self.is_distributed else "; ".join(settings))
 
 
 class _LentConnection(ConnectionWrapper["asyncpg.Connection[asyncpg.Record]"]):

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import asyncpg
 
-from memory_guild.database.statements import Statement
+from memory_guild.database.statements import Statement, Step
 from memory_guild.errors import TransactionConflictError
 
 EdgeKey: TypeAlias = tuple[UUID, UUID, str]
 """The unique key of an edge: its source, its target and its type."""
 
-_STORE = Statement("graph/store_edges")
+_STORE = Statement("graph/store_edges", on_citus=(Step("graph/citus/store_edges"),))
 _STORED = Statement("graph/stored_edges")
 _RAISE = Statement("graph/raise_confidences")
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from pydantic import ValidationError
 
-from memory_guild.database.statements import Statement
+from memory_guild.database.statements import Statement, Step
 from memory_guild.errors import InvalidInputError, SelfReferenceError, TransactionConflictError
 from memory_guild.graph.bulk import EdgeKey, EdgeOutcome, store_edges
 from memory_guild.memories.arguments import (
@@ -31,7 +31,14 @@ Edge: TypeAlias = MemoryRelationshipCreate | MemoryRelationshipTool | Mapping[st
 OnExisting: TypeAlias = Literal["keep", "increase"]
 """What to do with the confidence of an edge that exists: keep it, or increase it if the new one is higher."""
 
-_RELATE = Statement("graph/relate_memories")
+_RELATE = Statement(
+    "graph/relate_memories",
+    on_citus=(
+        Step("graph/citus/insert_edge", (1, 2, 3, 4)),
+        Step("graph/citus/edge_to_keep"),
+        Step("graph/citus/raise_edge"),
+    ),
+)
 _UNRELATE = Statement("graph/unrelate_memories")
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from memory_guild.database.scope import current_scope
-from memory_guild.database.statements import Stage, Statement, statement
+from memory_guild.database.statements import Stage, Statement, Step, statement
 from memory_guild.errors import (
     AccessDeniedError,
     ContentRefusedError,
@@ -42,12 +42,15 @@ OnForgotten: TypeAlias = Literal["restore", "keep", "raise"]
 OnError: TypeAlias = Literal["raise", "report"]
 """What to do at an item that cannot be stored: raise its error and store nothing, or report it and go on."""
 
-_BEGIN = Statement("memories/begin_storing")
-_STORE = Statement("memories/store_memories")
+_BEGIN = Statement("memories/begin_storing", on_citus=(Step("memories/citus/begin_storing"),))
+_STORE = Statement("memories/store_memories", on_citus=(Step("memories/citus/store_memories"),))
 _STAGE = Stage("memory_guild_staged", statement("memories/stage_memories"))
 _STORE_STAGED = Statement("memories/store_staged_memories")
 _STORED = Statement("memories/stored_memories")
-_RELEASE = Statement("memories/release_memories")
+_RELEASE = Statement(
+    "memories/release_memories",
+    on_citus=(Step("memories/citus/release_held_memories"), Step("memories/restore_memories")),
+)
 
 
 async def store_stream(

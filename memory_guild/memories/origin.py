@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from memory_guild.database.statements import Statement
+from memory_guild.database.statements import Statement, Step
 from memory_guild.errors import InactiveSourceError, SourceRequiredError, UnknownSourceError
 from memory_guild.memories.arguments import current_tenant
 from memory_guild.memories.conditions import ConditionArguments, Conditions, condition_arguments
@@ -18,9 +18,15 @@ from memory_guild.settings import sources_must_be_named
 from memory_guild.values.checks import check_name, plain
 
 _SOURCE = Statement("memories/source_to_store")
-_LOCKED = Statement("memories/locked_source")
+_LOCKED = Statement("memories/locked_source", on_citus=(Step("memories/citus/locked_source"),))
 _NAMES = Statement("memories/names_of_sources")
-_STAMP = Statement("memories/stamp_memories")
+_STAMP = Statement(
+    "memories/stamp_memories",
+    on_citus=(
+        Step("memories/citus/hold_memories", (3, 4)),
+        Step("memories/citus/stamp_stored_memories", always=True),
+    ),
+)
 
 
 class Origin(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 import asyncpg
 
 from memory_guild.database.scope import current_scope
-from memory_guild.database.statements import Statement
+from memory_guild.database.statements import Statement, Step
 from memory_guild.errors import (
     ForgottenMemoryError,
     HashCollisionError,
@@ -30,8 +30,26 @@ from memory_guild.rows import model_from
 from memory_guild.tenancy import ATTEMPTS
 from memory_guild.types import PolicyAction, SourceType, StoreOutcome
 
-_REMEMBER = Statement("memories/remember_memory")
-_REMEMBER_ANEW = Statement("memories/remember_anew")
+_REMEMBER = Statement(
+    "memories/remember_memory",
+    on_citus=(
+        Step("memories/citus/insert_memory"),
+        Step("memories/citus/memory_with_text", (1, 2, 4, 5)),
+    ),
+)
+_JUDGED = (1, 2, 4, 5, 6, 8, 9, 10, 11)
+_CHANGE = Step("memories/citus/change_memory", _JUDGED)
+_REMEMBER_ANEW = Statement(
+    "memories/remember_anew",
+    on_citus=(
+        Step("memories/citus/insert_memory", (1, 2, 3, 4, 5, 6, 7)),
+        Step("memories/citus/unchanged_memory", _JUDGED),
+        _CHANGE,
+        # One that is held in quarantine and may not be: it is released, and then changed.
+        Step("memories/citus/release_memory", _JUDGED),
+        _CHANGE,
+    ),
+)
 
 
 class Remembered(MemoryResult, NamedTuple("Remembered", [("memory", MemoryRecord), ("outcome", StoreOutcome)])):

@@ -122,7 +122,9 @@ class Comparison(Sequence[Difference]):
         return self.differences[index]
 
 
-async def compare_catalog(connection: Connection, schema: str, *, additions: Sequence[str] = ()) -> Comparison:
+async def compare_catalog(
+    connection: Connection, schema: str, *, additions: Sequence[str] = (), settings: Sequence[str] = ()
+) -> Comparison:
     """Compare the five tables in ``schema`` with the specification.
 
     Everything runs in a transaction that is rolled back, even when the task is cancelled; in a savepoint if the
@@ -137,6 +139,7 @@ async def compare_catalog(connection: Connection, schema: str, *, additions: Seq
         schema: The live schema's name, unquoted. A schema that does not exist lacks all tables.
         additions: Scripts that run after the specification, in order: triggers, functions, policies, grants. In them
             ``current_schema()`` is the scratch schema. They must not end the transaction.
+        settings: Statements that set something for the transaction.
 
     Returns:
         The differences, and the indexes that were added on purpose. For a missing table, its columns, constraints and
@@ -157,7 +160,7 @@ async def compare_catalog(connection: Connection, schema: str, *, additions: Seq
     }
     with explained_errors(refused):
         async with _rolled_back(connection):
-            expected, found = await _both_catalogs(connection, schema, additions)
+            expected, found = await _both_catalogs(connection, schema, additions, settings)
     deliberate = [key for key in found if key[0] == _DELIBERATE]
     indexes = [DeliberateIndex(key[1], key[2], found.pop(key)) for key in deliberate]
     differences = sorted(_differences(expected, found), key=lambda one: (one.table, one.kind, one.name))
@@ -191,9 +194,11 @@ async def _undo(connection: Connection, statement: str) -> None:
         await connection.execute(statement)
 
 
-async def _both_catalogs(connection: Connection, schema: str, additions: Sequence[str]) -> tuple[Catalog, Catalog]:
+async def _both_catalogs(
+    connection: Connection, schema: str, additions: Sequence[str], settings: Sequence[str]
+) -> tuple[Catalog, Catalog]:
     """The specification's catalog, as it would read in ``schema``, and the catalog of ``schema``."""
-    await connection.execute(_LOCAL_SETTINGS)
+    await connection.execute("; ".join((_LOCAL_SETTINGS, *settings)))
     scratch = f"memory_guild_validate_{secrets.token_hex(8)}"
     words = await connection.fetchrow(statement("schema/catalog_scratch"), scratch, schema)
     assert words is not None

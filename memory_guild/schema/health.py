@@ -20,6 +20,7 @@ from memory_guild.errors import (
     UnsupportedEncodingError,
 )
 from memory_guild.schema.indexes import vector_indexes
+from memory_guild.schema.shards import quickness
 from memory_guild.settings import OFF, OPA, sources_must_be_named
 
 
@@ -64,6 +65,7 @@ async def _tables() -> list[Finding]:
         await _sources(),
         await _policies(),
         *await _large_tenants(),
+        *await quickness(),
     ]
 
 

@@ -19,9 +19,9 @@ from memory_guild.database.migrations import (
     SEARCH,
     TABLES,
     applied_migrations,
-    known_migrations,
-    migrations_folder,
     refuse_tables_of_others,
+    server_folder,
+    server_migrations,
 )
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
@@ -29,6 +29,7 @@ from memory_guild.database.tortoise import separate_tortoise
 from memory_guild.errors import InvalidInputError, SchemaError, SchemaTooNewError
 from memory_guild.schema.rights import restore_rights
 from memory_guild.schema.scripts import choosing_text_search
+from memory_guild.schema.shards import quicken
 
 if TYPE_CHECKING:
     import asyncpg
@@ -79,9 +80,9 @@ async def upgrade(
             to get none; nothing was changed.
         SchemaTooNewError: The database has migrations that this code does not know; nothing was changed.
         TablesExistError: The database has tables of these names from elsewhere; nothing was changed.
-        SchemaError: The search is wanted, and the server has no pgvector 0.7 or newer; or the database has groups of
-            tenants, and the schema is none of them, see :func:`memory_guild.schema.groups.upgrade_all`. Nothing was
-            changed.
+        SchemaError: The search is wanted, and the server has no pgvector 0.7 or newer, or the schema is one of Citus; or
+            the database has groups of tenants, and the schema is none of them, see
+            :func:`memory_guild.schema.groups.upgrade_all`. Nothing was changed.
         UnsupportedEncodingError: The database is not in UTF-8.
         ConnectionFailedError: The server cannot be used.
         TransactionConflictError: Agents at work met this in a deadlock ten times in a row; run it again.
@@ -97,6 +98,10 @@ async def upgrade(
                 _require_group(client().schema, await schemas_with_tables(lock, client().schema))
                 apps = [GROUPS, *apps]
             pending = {app: await pending_migrations(app) for app in apps}
+            if search and not server_migrations(SEARCH):
+                raise SchemaError(
+                    "on Citus there is no search yet; upgrade without it, or use a schema of a plain server"
+                )
             if search and not await lock.fetchval(statement("schema/has_vectors")):
                 raise SchemaError(
                     "the search needs pgvector 0.7 or newer, and this server has none; install it, for example with"
@@ -115,6 +120,7 @@ async def upgrade(
             for grant in await restore_rights(lock, client().schema):
                 if granted is not None:
                     granted(grant)
+        await quicken(lock, client().schema)
         if search or chosen is not None or pending.get(SEARCH):
             # In a turn of its own: the roles may be new, and others see them once they are committed.
             async with _turn(lock):
@@ -145,7 +151,7 @@ async def _turn(lock: Connection) -> AsyncIterator[None]:
 
 async def pending_migrations(app: str) -> list[str]:
     """The app's migrations that are missing, in a database where they can be applied."""
-    known, present = known_migrations(app), await applied_migrations(app)
+    known, present = server_migrations(app), await applied_migrations(app)
     if unknown := [name for name in present if name not in known]:
         raise SchemaTooNewError(unknown)
     pending = [name for name in known if name not in present]
@@ -163,7 +169,7 @@ async def apply_migrations(app: str, settings: Settings) -> None:
 async def _apply(app: str, settings: Settings) -> None:
     from aerich import Command  # here: it takes a tenth of a second to import
 
-    command = Command(settings.tortoise_config(as_owner=True), app=app, location=str(migrations_folder()))
+    command = Command(settings.tortoise_config(as_owner=True), app=app, location=str(server_folder(app)))
     async with separate_tortoise():
         await command.init()
         await command.upgrade()

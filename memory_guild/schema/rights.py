@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
-from memory_guild.schema.scripts import upgrade_scripts
+from memory_guild.schema.scripts import scratch_settings, upgrade_scripts
 
 if TYPE_CHECKING:
     import asyncpg
@@ -38,6 +38,8 @@ async def restore_rights(connection: asyncpg.Connection[asyncpg.Record], schema:
     scripts = await upgrade_scripts()
     scratch = f"memory_guild_rights_{secrets.token_hex(8)}"
     with translated_errors():
+        for setting in scratch_settings():
+            await connection.execute(setting)
         await connection.execute(f"CREATE SCHEMA {scratch}")
         await _search(connection, scratch)
         for script in scripts:
@@ -45,10 +47,12 @@ async def restore_rights(connection: asyncpg.Connection[asyncpg.Record], schema:
         lacking = [
             row["statement"] for row in await connection.fetch(statement("schema/lacking_rights"), scratch, schema)
         ]
+        await connection.execute(f"DROP SCHEMA {scratch} CASCADE")
+        for setting in scratch_settings(is_over=True):
+            await connection.execute(setting)
         await _search(connection, schema)
         for grant in lacking:
             await connection.execute(grant)
-        await connection.execute(f"DROP SCHEMA {scratch} CASCADE")
     return lacking
 
 

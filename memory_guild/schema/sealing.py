@@ -8,6 +8,7 @@ from memory_guild.database.engine import client
 from memory_guild.database.groups import schemas_with_tables
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.errors import InvalidInputError, SeveralGroupsError
+from memory_guild.schema.shards import quicken
 from memory_guild.settings import SealKey
 
 
@@ -46,6 +47,7 @@ async def seal(database_url: str | None = None, *, schema: str | None = None, ke
         with translated_errors():
             for group in await schemas_with_tables(connection, settings.schema):
                 wanted = await seals.seal(connection, group, wanted)
+                await quicken(connection, group)
     if wanted is None:
         raise SeveralGroupsError([])
     return wanted.text
@@ -71,3 +73,4 @@ async def unseal(database_url: str | None = None, *, schema: str | None = None) 
         with translated_errors():
             for group in await schemas_with_tables(connection, client().schema):
                 await seals.unseal(connection, group)
+                await quicken(connection, group)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from memory_guild.database.connecting import connect_for_maintenance, settings_for
 from memory_guild.database.engine import client
-from memory_guild.database.migrations import is_empty, known_migrations
+from memory_guild.database.migrations import is_empty, server_migrations
 from memory_guild.database.seal import read_seal
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
 from memory_guild.errors import MigrationsPendingError
 from memory_guild.schema.catalog import Comparison, compare_catalog
-from memory_guild.schema.scripts import upgrade_scripts
+from memory_guild.schema.scripts import scratch_settings, upgrade_scripts
 
 
 async def validate(database_url: str | None = None, *, schema: str | None = None) -> Comparison:
@@ -37,9 +37,9 @@ async def validate(database_url: str | None = None, *, schema: str | None = None
         client().dedicated_connection() as connection,
     ):
         if await is_empty():
-            raise MigrationsPendingError(known_migrations())
+            raise MigrationsPendingError(server_migrations())
         _, *additions = await upgrade_scripts()
         with translated_errors():
             if (await read_seal(connection, settings.schema)).is_sealed:
-                additions.append(statement("database/seal_policies"))
-            return await compare_catalog(connection, settings.schema, additions=additions)
+                additions.append(statement(f"database/{'citus/' * client().pool.is_distributed}seal_policies"))
+            return await compare_catalog(connection, settings.schema, additions=additions, settings=scratch_settings())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memory_guild import audit
-from memory_guild.database.statements import Statement
+from memory_guild.database.statements import Statement, Step
 from memory_guild.errors import InvalidInputError
 from memory_guild.memories.arguments import MemoryArgument, current_tenant, memory_ids_of
 from memory_guild.memories.origin import unknown_source
@@ -15,7 +15,10 @@ from memory_guild.values.checks import check_name, plain
 
 _NAMED = Statement("sources/named_source")
 _HELD = Statement("sources/held_memories", planned_for_values=True)
-_RELEASE = Statement("memories/release_memories")
+_RELEASE = Statement(
+    "memories/release_memories",
+    on_citus=(Step("memories/citus/release_held_memories"), Step("memories/restore_memories")),
+)
 
 
 async def release(source: str | None = None, *, memories: Iterable[MemoryArgument] | None = None) -> int:

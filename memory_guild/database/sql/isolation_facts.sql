@@ -50,12 +50,12 @@ SELECT quote_ident(session_user) AS login,
              SELECT FROM pg_policy AS p WHERE p.polrelid = t.oid AND p.polname = 'tenant_isolation'
              -- The audit's is for who adds entries, and has no condition for readers.
              AND pg_get_expr(COALESCE(p.polqual, p.polwithcheck), p.polrelid)
-                 ~ CASE WHEN t.name IN ('memory_embeddings', 'memory_relationships') THEN 'memory_records'
-                        ELSE 'memory_guild[._]tenant' END
+                 ~ CASE WHEN t.name IN ('memory_embeddings', 'memory_relationships') THEN 'memory_(records|guild_sees)'
+                        ELSE 'memory_guild[._](tenant|own|opened)' END
              )) AS tables_without_policy,
        EXISTS (SELECT FROM tenant_table AS t JOIN pg_policy AS p ON p.polrelid = t.oid
                WHERE t.name = 'memory_records' AND p.polname = 'tenant_isolation'
-               AND pg_get_expr(p.polqual, p.polrelid) LIKE '%memory_guild_tenant()%') AS is_sealed,
+               AND pg_get_expr(p.polqual, p.polrelid) ~ 'memory_guild_(tenant\(\)|opened)') AS is_sealed,
        ARRAY(SELECT c.relname::text FROM pg_class AS c
              WHERE c.relnamespace = to_regnamespace(quote_ident(current_schema()))
              AND c.relname LIKE 'memory\_guild\_seal%' AND c.relkind IN ('r', 'S')
