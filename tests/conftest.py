@@ -27,6 +27,7 @@ from memory_guild.database.scope import TenantManager, surrounding_scope
 from memory_guild.schema.migrating import upgrade
 from memory_guild.testing.databases import name_of
 from memory_guild.testing.servers import server
+from tests import citus
 from tests.databases import (
     SpareDatabases,
     copied_database,
@@ -34,7 +35,6 @@ from tests.databases import (
     run_statement,
     spare_databases_like,
     spare_databases_prepared,
-    with_database,
 )
 
 pytest_plugins = ["tests.tenancy.plugin"]
@@ -113,6 +113,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.any_server)
         if item.path.name in NEED_ALL_EXTRAS or item.path.relative_to(folder).as_posix().startswith(LONG_AS_A_WHOLE):
             item.add_marker(pytest.mark.long)
+    if citus.URL:
+        items[:] = citus.choose(items)
     if not config.getoption("--long"):
         left_out = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
@@ -138,6 +140,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A superuser's URL of the server under test, for its maintenance database."""
+    if citus.URL:
+        with pytest.MonkeyPatch.context() as patch:
+            citus.obey_urls(patch)
+            citus.name_errors(patch)
+            yield citus.URL
+        return
     with server() as url:
         yield url
 
@@ -145,13 +153,16 @@ def server_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(server_url: str) -> Iterator[str]:
     """The name of a database that the real migrations have built, once for the whole run."""
+    if citus.URL:
+        yield "each schema is migrated"
+        return
     with new_database(server_url) as url:
         asyncio.run(upgrade(url))
         yield name_of(url)
 
 
 @pytest.fixture(scope="session")
-def spare_databases(server_url: str, template: str) -> Iterator[SpareDatabases]:
+def spare_databases(server_url: str, template: str) -> Iterator[SpareDatabases | citus.SpareSchemas]:
     """Copies of it that tests use one after the other."""
     with spare_databases_like(server_url, template) as spare:
         yield spare
@@ -165,11 +176,11 @@ def empty_database_url(server_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def database_url(server_url: str, spare_databases: SpareDatabases) -> AsyncIterator[str]:
+async def database_url(spare_databases: SpareDatabases | citus.SpareSchemas) -> AsyncIterator[str]:
     """A migrated database that is empty and nobody else's, reached as a superuser."""
-    name = await spare_databases.take()
-    yield with_database(server_url, name)
-    await spare_databases.give_back(name)
+    url = await spare_databases.take()
+    yield url
+    await spare_databases.give_back(url)
 
 
 @pytest.fixture
@@ -262,7 +273,9 @@ CLEAR = ";".join(
 
 
 @pytest.fixture(scope="session")
-def _search_databases(server_url: str, template: str, has_vectors: bool) -> Iterator[SpareDatabases]:
+def _search_databases(
+    server_url: str, template: str, has_vectors: bool
+) -> Iterator[SpareDatabases | citus.SpareSchemas]:
     if not has_vectors:
         pytest.skip("this server has no pgvector 0.7 or newer")
     with spare_databases_prepared(server_url, template, partial(upgrade, search=True)) as spare:
@@ -270,10 +283,9 @@ def _search_databases(server_url: str, template: str, has_vectors: bool) -> Iter
 
 
 @pytest.fixture
-async def search_url(server_url: str, _search_databases: SpareDatabases) -> AsyncIterator[str]:
+async def search_url(_search_databases: SpareDatabases | citus.SpareSchemas) -> AsyncIterator[str]:
     """An empty database with the search installed, reached as a superuser."""
-    name = await _search_databases.take()
-    url = with_database(server_url, name)
+    url = await _search_databases.take()
     yield url
     await run_statement(url, CLEAR)
-    await _search_databases.give_back(name)
+    await _search_databases.give_back(url)

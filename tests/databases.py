@@ -18,6 +18,7 @@ from memory_guild.testing.databases import (
     run_statement,
     with_database,
 )
+from tests import citus
 
 __all__ = [
     "SpareDatabases",
@@ -63,6 +64,10 @@ WHERE datname = current_database()
 @contextmanager
 def copied_database(server_url: str, template: str, rows: str = "") -> Iterator[str]:
     """The URL of a copy of the migrated database, with rows, gone after the block."""
+    if citus.URL:
+        with citus.new_schema(rows) as url:
+            yield url
+        return
     with new_database(server_url, COPY_OF.format(template)) as url:
         if rows:
             completed(run_statement(url, rows))
@@ -83,18 +88,19 @@ class SpareDatabases:
         self._fingerprint = ""
 
     async def take(self) -> str:
-        """The name of an empty migrated database."""
+        """The URL of an empty migrated database."""
         if self._spare:
-            return self._spare.pop()
+            return with_database(self._server_url, self._spare.pop())
         name = await create_database(self._server_url, COPY_OF.format(self._template))
         if not self._fingerprint:
             connection = await asyncpg.connect(with_database(self._server_url, name))
             self._fingerprint = await connection.fetchval(FINGERPRINT)
             await connection.close()
-        return name
+        return with_database(self._server_url, name)
 
-    async def give_back(self, name: str) -> None:
+    async def give_back(self, url: str) -> None:
         """Empty the database for the next test, or drop it."""
+        name = name_of(url)
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             if await self._is_as_before(name):
                 self._spare.append(name)
@@ -122,8 +128,12 @@ class SpareDatabases:
 
 
 @contextmanager
-def spare_databases_like(server_url: str, template: str) -> Iterator[SpareDatabases]:
+def spare_databases_like(server_url: str, template: str) -> Iterator[SpareDatabases | citus.SpareSchemas]:
     """Copies of a database, dropped after the block."""
+    if citus.URL:
+        with citus.spare_schemas() as schemas:
+            yield schemas
+        return
     spare = SpareDatabases(server_url, template)
     yield spare
     asyncio.run(spare.drop_all())
@@ -132,8 +142,12 @@ def spare_databases_like(server_url: str, template: str) -> Iterator[SpareDataba
 @contextmanager
 def spare_databases_prepared(
     server_url: str, template: str, prepare: Callable[[str], Coroutine[Any, Any, Any]]
-) -> Iterator[SpareDatabases]:
+) -> Iterator[SpareDatabases | citus.SpareSchemas]:
     """Copies of a copy of a database that was prepared by a function of its URL."""
+    if citus.URL:
+        with citus.spare_schemas(prepare) as schemas:
+            yield schemas
+        return
     with copied_database(server_url, template) as url:
         asyncio.run(prepare(url))
         with spare_databases_like(server_url, name_of(url)) as spare:

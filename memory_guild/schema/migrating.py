@@ -80,7 +80,7 @@ async def upgrade(
             to get none; nothing was changed.
         SchemaTooNewError: The database has migrations that this code does not know; nothing was changed.
         TablesExistError: The database has tables of these names from elsewhere; nothing was changed.
-        SchemaError: The search is wanted, and the server has no pgvector 0.7 or newer, or the schema is one of Citus; or
+        SchemaError: The search is wanted, and the server has no pgvector 0.7 or newer, or the schema is distributed; or
             the database has groups of tenants, and the schema is none of them, see
             :func:`memory_guild.schema.groups.upgrade_all`. Nothing was changed.
         UnsupportedEncodingError: The database is not in UTF-8.

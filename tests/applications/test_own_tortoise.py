@@ -15,14 +15,14 @@ from tortoise.transactions import in_transaction
 import memory_guild as guild
 from memory_guild.errors import SeveralDatabasesError
 from tests.applications.note_models import Note
-from tests.databases import SpareDatabases, with_database
+from tests.databases import SpareDatabases
 
 
 @pytest.fixture
-async def other_url(server_url: str, spare_databases: SpareDatabases) -> AsyncIterator[str]:
-    name = await spare_databases.take()
-    yield with_database(server_url, name)
-    await spare_databases.give_back(name)
+async def other_url(spare_databases: SpareDatabases) -> AsyncIterator[str]:
+    url = await spare_databases.take()
+    yield url
+    await spare_databases.give_back(url)
 
 
 async def own_tortoise(url: str, alias: str) -> None:

@@ -399,11 +399,11 @@ async def test_migrated_database_is_accepted(database_url: str) -> None:
 
 
 @pytest.fixture
-async def other_database_url(server_url: str, spare_databases: SpareDatabases) -> AsyncIterator[str]:
+async def other_database_url(spare_databases: SpareDatabases) -> AsyncIterator[str]:
     """A second migrated database."""
-    name = await spare_databases.take()
-    yield with_database(server_url, name)
-    await spare_databases.give_back(name)
+    url = await spare_databases.take()
+    yield url
+    await spare_databases.give_back(url)
 
 
 async def test_nested_blocks_have_a_database_each(database_url: str, other_database_url: str) -> None:

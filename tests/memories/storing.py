@@ -18,6 +18,7 @@ from memory_guild.memories.merging import OnExisting
 from memory_guild.memories.report import StoreReport
 from memory_guild.memories.stream import BatchSizes
 from memory_guild.models import hash_content
+from tests import citus
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -160,13 +161,14 @@ async def assert_ids_are_those_stored(connection: Connection, items: Sequence[It
     assert [outcome.memory_id for outcome in report] == [ids[key] for key in keys]
 
 
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
 async def until_one_waits(connection: Connection) -> int:
     """Wait until a backend waits for another one's transaction; its process id."""
     async with asyncio.timeout(20):
         while True:
-            pid: int | None = await connection.fetchval(
-                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
+            pid: int | None = await connection.fetchval(citus.WAITING if citus.URL else WAITING)
             if pid is not None:
                 return pid
             await asyncio.sleep(0.01)

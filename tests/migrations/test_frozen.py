@@ -15,9 +15,11 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.database.migrations import known_migrations, migrations_folder
 
-BY_APP = {app: [migrations_folder() / app / name for name in known_migrations(app)] for app in ("models", "search", "groups")}
+APPS = ("models", "search", "groups", "citus/models")
+BY_APP = {app: [migrations_folder() / app / name for name in known_migrations(app)] for app in APPS}
 MIGRATIONS = [path for paths in BY_APP.values() for path in paths]
 FIRST = MIGRATIONS[0]
+FIRST_ON_CITUS = BY_APP["citus/models"][0]
 
 
 def script(path: Path, direction: str) -> str:
@@ -59,10 +61,11 @@ def test_migration_runs_in_a_transaction_and_can_be_undone(path: Path) -> None:
     assert path.stem not in sys.modules
 
 
-def test_first_migration_has_the_specification_word_for_word() -> None:
+@pytest.mark.parametrize("first", [FIRST, FIRST_ON_CITUS], ids=["plain", "citus"])
+def test_first_migration_has_the_specification_word_for_word(first: Path) -> None:
     specification = files("memory_guild").joinpath("schema", "sql", "specification.sql").read_text(encoding="utf-8")
 
-    assert specification.strip() in script(FIRST, "upgrade")
+    assert specification.strip() in script(first, "upgrade")
 
 
 def test_first_downgrade_drops_exactly_what_was_created() -> None:

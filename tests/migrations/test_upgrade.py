@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 
 from memory_guild.database import migrations
-from memory_guild.schema import migrating as upgrade_module
 from memory_guild.database.connecting import connect
 from memory_guild.database.migrations import known_migrations
 from memory_guild.errors import ProgrammingError, SchemaTooNewError
@@ -147,8 +146,7 @@ def copy_of_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The migrations, in a folder of the test's own; the folder with the files."""
     copy = tmp_path / "migrations"
     shutil.copytree(migrations.migrations_folder(), copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for module in (migrations, upgrade_module):
-        monkeypatch.setattr(module, "migrations_folder", lambda: copy)
+    monkeypatch.setattr(migrations, "migrations_folder", lambda: copy)
     return copy / "models"
 
 

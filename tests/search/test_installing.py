@@ -14,7 +14,6 @@ import memory_guild as guild
 from memory_guild.database import migrations
 from memory_guild.database.migrations import known_migrations
 from memory_guild.errors import SchemaError, TablesExistError, is_retryable
-from memory_guild.schema import migrating
 from tests.databases import run_statement
 from tests.search.words import Connection, assert_vectors_are_true
 from tests.tenancy.logins import AGENT, login
@@ -74,8 +73,7 @@ async def upgrade_to_earlier_weights(url: str, folder: Path, monkeypatch: pytest
     for name in later:
         (folder / "migrations" / "search" / name).unlink()
     with monkeypatch.context() as patched:
-        for module in (migrations, migrating):
-            patched.setattr(module, "migrations_folder", lambda: folder / "migrations")
+        patched.setattr(migrations, "migrations_folder", lambda: folder / "migrations")
         assert await guild.upgrade(url, search=True) == earlier
     return later
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from memory_guild.database.connecting import connect
+from memory_guild.database.scripts import single_statements
 from memory_guild.tenancy import tenant_scope
 from tests.tenancy.count import COUNT
 from tests.tenancy.logins import connected
@@ -49,7 +50,8 @@ class World:
             patch.setenv("MEMORY_GUILD_SEAL_KEY", self.seal_key)
             async with connected(self.superuser_url) as superuser, connect(self.url):
                 witness = self.witness(superuser)
-                await superuser.execute(EMPTY)
+                for one in single_statements(EMPTY):  # Citus refuses some in the company of others
+                    await superuser.execute(one)
                 await witness.populate(crowded=crowded)
                 yield witness
 

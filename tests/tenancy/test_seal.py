@@ -21,7 +21,8 @@ from memory_guild.errors import InvalidInputError, IsolationError, MemoryGuildEr
 from memory_guild.models import MemoryRecord
 from memory_guild.schema import doctor, seal, unseal, validate
 from memory_guild.tenancy import admin_scope, tenant_scope
-from tests.databases import SpareDatabases, run_statement, spare_databases_prepared, with_database
+from tests.citus import SpareSchemas
+from tests.databases import SpareDatabases, run_statement, spare_databases_prepared
 from tests.tenancy.count import COUNT
 from tests.tenancy.counting_proxy import counting_proxy
 from tests.tenancy.logins import AGENT, connected, login, owner, user_of
@@ -37,18 +38,18 @@ KEY = "5e" * 32
 
 
 @pytest.fixture(scope="module")
-def sealed_databases(server_url: str, template: str) -> Iterator[SpareDatabases]:
+def sealed_databases(server_url: str, template: str) -> Iterator[SpareDatabases | SpareSchemas]:
     """Copies of a database that is sealed with the key."""
     with spare_databases_prepared(server_url, template, partial(seal, key=KEY)) as spare:
         yield spare
 
 
 @pytest.fixture
-async def sealed_url(server_url: str, sealed_databases: SpareDatabases) -> AsyncIterator[str]:
+async def sealed_url(sealed_databases: SpareDatabases | SpareSchemas) -> AsyncIterator[str]:
     """A superuser's URL of the test's own sealed database."""
-    name = await sealed_databases.take()
-    yield with_database(server_url, name)
-    await sealed_databases.give_back(name)
+    url = await sealed_databases.take()
+    yield url
+    await sealed_databases.give_back(url)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from memory_guild.database.travelling import travelling
+from tests import citus
 from tests.tenancy.logins import AGENT, MAINTAINER, TABLES, connected
 
 if TYPE_CHECKING:
@@ -44,9 +46,21 @@ _BECOME = {"admin": "SET LOCAL ROLE memory_guild_admin", "app": "SET LOCAL ROLE 
 async def acting_as(role: str, database_url: str, tenant_id: str = "") -> AsyncIterator[Connection]:
     """A connection that acts as one of `ROLES`, with a tenant set or none; all that it does is undone.
 
-    The login exists, and owns the tables, in this transaction alone.
+    The login exists, and owns the tables, in this transaction alone; on Citus until the block ends, because the workers
+    let nobody in whom they do not know.
     """
     login = f"mg_login_{uuid4().hex[:8]}"
+    if citus.URL:
+        owned = TABLES if role == "owner" else ()
+        async with (
+            citus.login(database_url, login, _ATTRIBUTES.get(role), owned) as url,
+            connected(url) as connection,
+        ):
+            await connection.execute("; ".join(["BEGIN", *([_BECOME[role]] if role in _BECOME else [])]))
+            if tenant_id:
+                await connection.execute(travelling(f"SET LOCAL memory_guild.tenant_id = '{tenant_id}'"))
+            yield connection
+        return
     statements = ["BEGIN"]
     if role != "superuser":
         statements.append(f"CREATE ROLE {login} LOGIN {_ATTRIBUTES[role]}")
