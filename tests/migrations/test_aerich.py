@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -16,7 +17,6 @@ from memory_guild.schema.catalog import compare_catalog
 from memory_guild.schema.validation import validate
 
 ROOT = Path(__file__).resolve().parents[2]
-WAYS = [pytest.param([], id="bare"), pytest.param(["-c", "aerich.toml"], id="aerich.toml")]
 
 
 def aerich(url: str, *arguments: str, schema: str = "", root: Path = ROOT) -> str:
@@ -35,6 +35,18 @@ def aerich(url: str, *arguments: str, schema: str = "", root: Path = ROOT) -> st
     return run.stdout
 
 
+def downgrade_one_by_one(url: str, *options: str, app: str = "models") -> None:
+    """Undo every migration, the newest first, with a command for each."""
+    for _ in known_migrations(app):
+        assert "Success downgrading to" in aerich(url, *options, "downgrade", "--yes")
+
+
+def downgrade_at_once(url: str, *options: str, schema: str = "") -> None:
+    """Undo every migration with one command."""
+    printed = aerich(url, *options, "downgrade", "--version", "0", "--yes", schema=schema)
+    assert [name for name in known_migrations() if f"Success downgrading to {name}" not in printed] == []
+
+
 def files() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in (ROOT / "migrations").rglob("*.py")}
 
@@ -48,12 +60,18 @@ async def tables(url: str, schema: str = "public") -> list[str]:
         await connection.close()
 
 
+WAYS = [
+    pytest.param([], downgrade_one_by_one, id="bare"),
+    pytest.param(["-c", "aerich.toml"], downgrade_at_once, id="aerich.toml"),
+]
 FIVE = ["data_sources", "memory_access_policies", "memory_embeddings", "memory_records", "memory_relationships"]
 
 
-@pytest.mark.parametrize("options", WAYS)
+@pytest.mark.parametrize(("options", "downgrade"), WAYS)
 @pytest.mark.long
-async def test_whole_life_of_a_database(options: list[str], empty_database_url: str) -> None:
+async def test_whole_life_of_a_database(
+    options: list[str], downgrade: Callable[..., None], empty_database_url: str
+) -> None:
     url, before = empty_database_url, files()
     first, *_ = known_migrations()
 
@@ -67,8 +85,7 @@ async def test_whole_life_of_a_database(options: list[str], empty_database_url: 
     assert "No upgrade items found" in aerich(url, *options, "upgrade")
     assert "No changes detected" in aerich(url, *options, "migrate", "--no-input")
 
-    for _ in known_migrations():
-        assert "Success downgrading to" in aerich(url, *options, "downgrade", "--yes")
+    downgrade(url, *options)
     assert await tables(url) == ["aerich"]
     assert first in aerich(url, *options, "heads")
     assert f"Success upgrading to {first}" in aerich(url, *options, "upgrade")
@@ -98,8 +115,7 @@ async def test_whole_life_of_the_search(empty_database_url: str, has_vectors: bo
     assert "No changes detected" in aerich(url, "migrate", "--no-input")
     assert (await validate(url)).differences == ()
 
-    for _ in known_migrations("search"):
-        assert "Success downgrading to" in aerich(url, *app, "downgrade", "--yes")
+    downgrade_one_by_one(url, *app, app="search")
     assert await tables(url) == five
     assert (await validate(url)).differences == ()
     assert f"Success upgrading to {known_migrations('search')[0]}" in aerich(url, *app, "upgrade")
@@ -135,8 +151,7 @@ async def test_schema_is_the_one_of_the_setting(schema: str, exists: bool, empty
     assert "No changes detected" in aerich(empty_database_url, "migrate", "--no-input", schema=schema)
     assert "No available heads" in aerich(empty_database_url, "heads", schema=schema)
     if exists:
-        for _ in known_migrations():
-            aerich(empty_database_url, "downgrade", "--yes", schema=schema)
+        downgrade_at_once(empty_database_url, schema=schema)
         assert await tables(empty_database_url, schema) == ["aerich"]
 
 
