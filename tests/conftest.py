@@ -109,7 +109,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark what need not run on every server, and leave out what is long, or begin with the files where that is."""
     folder = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(folder).as_posix().startswith(ONCE_IS_ENOUGH):
+        if item.path.relative_to(folder).as_posix().startswith(ONCE_IS_ENOUGH) or _never_asks_the_named_server(item):
             item.add_marker(pytest.mark.any_server)
         if item.path.name in NEED_ALL_EXTRAS or item.path.relative_to(folder).as_posix().startswith(LONG_AS_A_WHOLE):
             item.add_marker(pytest.mark.long)
@@ -121,6 +121,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("long")]
     files_of_long_tests = {item.path for item in items if item.get_closest_marker("long")}
     items.sort(key=lambda item: item.path not in files_of_long_tests)  # a worker that begins one last works on alone
+
+
+def _never_asks_the_named_server(item: pytest.Item) -> bool:
+    """Whether a server is named, and this test asks for none, or starts an embedded one of its own all the same."""
+    fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
+    return "MEMORY_GUILD_TEST_DATABASE_URL" in os.environ and "server_url" not in fixtures
 
 
 HAS_VECTORS = """
