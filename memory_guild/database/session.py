@@ -13,7 +13,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from memory_guild.database.connections import require_loop
 from memory_guild.database.sqlstate import connection_lost, translated_errors
-from memory_guild.database.tortoise import GroupedStatements, add_codec
+from memory_guild.database.tortoise import GroupedStatements, add_arrays, add_codec
 from memory_guild.errors import (
     MemoryGuildError,
     ScopeAbortedError,
@@ -67,6 +67,7 @@ class PooledConnection(asyncpg.Connection):
         self.challenges: dict[str, int] = {}
         self._stmt_cache = GroupedStatements(self)
         add_codec(self, TIMESTAMPTZ_OID, "timestamptz", encode, decode)
+        add_arrays(self)
 
     def work_in(self, schema: str | None) -> None:
         """Use the statements that were prepared in a schema; None for the one that the connection begins in."""

@@ -89,6 +89,32 @@ def add_codec(
     settings.add_python_codec(type_oid, type_name, "pg_catalog", [], "scalar", encode, decode, "binary")
 
 
+ARRAYS: dict[str, tuple[int, int]] = {
+    "float8": (1022, 701),
+    "int4": (1007, 23),
+    "int8": (1016, 20),
+    "jsonb": (3807, 3802),
+    "timestamptz": (1185, 1184),
+    "uuid": (2951, 2950),
+    "varchar": (1015, 1043),
+}
+"""The OIDs of an array and of its elements, by the elements' type: the arrays that the package's statements take."""
+
+
+def add_arrays(connection: asyncpg.Connection[Any]) -> None:
+    """Let a connection read and write those arrays; it takes the elements' codecs as they are now.
+
+    Reason: asyncpg asks the server what such an array is, on each new connection that meets one, in several round
+    trips. It knows the elements' types by their OIDs; those of the arrays never change either.
+    """
+    settings = connection._protocol.get_settings()  # type: ignore[attr-defined]  # asyncpg-stubs leave it out
+    nothing_else = {"range_subtype": None, "attrtypoids": None, "basetype": None}
+    settings.register_data_types(
+        {"oid": oid, "name": f"_{name}", "ns": "pg_catalog", "elemtype": element, "elemdelim": ",", **nothing_else}
+        for name, (oid, element) in ARRAYS.items()
+    )
+
+
 class GroupedStatements(_StatementCache):  # type: ignore[misc]  # for the same reason
     """The statements that a connection has prepared, kept apart for each schema that they were prepared in.
 

@@ -25,8 +25,10 @@ from memory_guild.database.connections import ENGINE
 from memory_guild.database.scope import TenantQuerySet
 from memory_guild.database.session import PooledConnection
 from memory_guild.database.tortoise import (
+    ARRAYS,
     FetchedRelation,
     GuestContext,
+    add_arrays,
     add_codec,
     connections_of,
     driver_connection,
@@ -172,6 +174,37 @@ async def test_a_connection_takes_a_codec_without_asking_the_server(database_url
 
     assert await connection.fetchval("SELECT $1::int4", 1) == "four bytes: 00000007"
     await connection.close()
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+async def test_a_connection_takes_arrays_without_asking_the_server(database_url: str, name: str) -> None:
+    asking, knowing = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    add_arrays(knowing)
+    wanted = await asking.fetchrow("SELECT oid::int, typelem::int FROM pg_type WHERE oid = $1::regtype", f"{name}[]")
+    assert wanted is not None
+    assert ARRAYS[name] == tuple(wanted)
+
+    one = {"timestamptz": "now()", "jsonb": "'{}'", "uuid": "gen_random_uuid()"}.get(name, "1")
+    values = await asking.fetchval(f"SELECT ARRAY[[{one}::{name}, NULL]]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(asyncpg.Connection, "_introspect_types")
+        assert await knowing.fetchval(f"SELECT $1::{name}[]", values) == values == [[values[0][0], None]]
+    await asking.close()
+    await knowing.close()
+
+
+async def test_a_new_connection_of_ours_knows_the_arrays_and_reads_moments_in_them(database_url: str) -> None:
+    async with connect(database_url), tenant_scope("acme") as scope:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delattr(asyncpg.Connection, "_introspect_types")
+            read = await scope.transaction.session.connection.fetchrow(
+                "SELECT ARRAY[moment, 'infinity'], moment, $1::varchar[]"
+                " FROM (SELECT '0044-03-15 BC'::timestamptz) AS at (moment)",
+                ["a"],
+            )
+    assert read is not None
+    assert read[0][0] == read[1]
+    assert read[2] == ["a"]
 
 
 async def test_a_relation_of_a_model_is_ours_until_it_is_fetched(database: str) -> None:
