@@ -91,7 +91,16 @@ NEED_ALL_EXTRAS = (
 """They import what only the extra ``dev`` installs, so they are part of the long run."""
 
 
-LONG_AS_A_WHOLE = ("embedded/", "policies/test_enforcing.py", "policies/test_kit.py", "policies/test_rego.py")
+LONG_AS_A_WHOLE = (
+    "applications/",
+    "cli/",
+    "demo/",
+    "embedded/",
+    "policies/test_enforcing.py",
+    "policies/test_kit.py",
+    "policies/test_rego.py",
+    "sources/",
+)
 """Each test is short, and there are many: the README's test command takes less than five minutes without them."""
 
 

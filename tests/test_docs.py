@@ -70,6 +70,7 @@ def test_readme_commands_are_those_of_ci() -> None:
     assert [command for command in commands if command not in script] == []
 
 
+@pytest.mark.long
 def test_documented_record_can_be_ingested(database_url: str, tmp_path: Path) -> None:
     (record,) = blocks(ROOT / "docs" / "commands.md", "json")
     file = tmp_path / "records.jsonl"
@@ -77,6 +78,7 @@ def test_documented_record_can_be_ingested(database_url: str, tmp_path: Path) ->
     assert re.search(r"stored\s+1\b", run([*CLI, "ingest", str(file)], database_url))
 
 
+@pytest.mark.long
 def test_every_command_is_documented(database_url: str) -> None:
     listed = set(re.findall(r"^│ (\w+)", run([*CLI, "--help"], database_url), re.MULTILINE))
     documented = set(re.findall(r"^\| `memory-guild (\w+)", (ROOT / "docs" / "commands.md").read_text(), re.MULTILINE))
