@@ -50,7 +50,7 @@ async def seal(connection: Connection, schema: str, key: SealKey | None = None) 
     """Seal a schema, as the owner of its tables.
 
     Args:
-        connection: A connection that is in no transaction.
+        connection: A connection. If it is in a transaction, the seal is part of that.
         schema: The schema that holds the tables.
         key: The key; by default the one that is stored, or else a new one.
 

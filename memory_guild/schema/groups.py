@@ -363,10 +363,10 @@ async def _make_tables(connection: Connection, group: str, model: str | None, da
     if model is not None:
         for row in await connection.fetch(statement("schema/copying_statements"), model, group):
             await connection.execute(row["statement"])
-        async with client().dedicated_connection() as apart:
-            seal = await seals.read_seal(apart, model)
-            if seal.is_sealed:
-                await seals.seal(apart, group, seal.key)
+        # On the same connection: another one would wait for what was copied just now.
+        seal = await seals.read_seal(connection, model)
+        if seal.is_sealed:
+            await seals.seal(connection, group, seal.key)
 
 
 async def _register(connection: Connection, group: str) -> None:

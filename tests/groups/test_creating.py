@@ -168,6 +168,18 @@ async def test_a_group_of_a_sealed_database_is_sealed_with_the_same_key(database
     assert await guild.schema.seal(database_url) == key
 
 
+async def test_a_group_of_a_sealed_database_has_its_sources_and_policies_too(database_url: str) -> None:
+    async with guild.connect(database_url), guild.admin_scope("test"):
+        await guild.sources.register("crm", source_type="api")
+        await guild.policies.put("all", "package memory.access\nallow := true\n")
+    await guild.schema.seal(database_url)
+    async with asyncio.timeout(60):
+        assert await create("north", database_url=database_url, force=True)
+    async with connected(database_url) as superuser:
+        for table in ("data_sources", "memory_access_policies", "memory_guild_seal"):
+            assert await superuser.fetchval(f"SELECT count(*) FROM north.{table}") == 1
+
+
 async def test_a_schema_that_has_memories_becomes_a_group_with_its_tenants(groups_url: str) -> None:
     await guild.upgrade(groups_url, schema="south")
     async with guild.connect(groups_url, schema="south"):
