@@ -27,7 +27,6 @@ from memory_guild.database.migrations import (
     applied_migrations,
     check_migrations,
     is_empty,
-    known_migrations,
 )
 from memory_guild.database.quoting import quote_identifier
 from memory_guild.database.sqlstate import translated_errors
@@ -218,13 +217,13 @@ async def create(
         async with _transaction(connection):
             # Whoever connects meanwhile waits, and knows of the catalogue then.
             await connection.execute(f"SELECT pg_advisory_xact_lock({catalogue_lock(home)})")
-            pending = await pending_migrations(GROUPS)
-            is_first = pending == known_migrations(GROUPS)
+            await pending_migrations(GROUPS)  # one that this code does not know is refused
+            known = await schemas_with_tables(connection, home) if await has_catalogue(connection, home) else []
+            # Also where a catalogue is left of a call that was interrupted.
+            is_first = not known
             if is_first and group != home and not await is_empty():
                 known = [home]
-            else:
-                known = [] if is_first else await schemas_with_tables(connection, home)
-            if group in known:
+            elif group in known:
                 return False
             if like is not None and like not in known:
                 raise UnknownGroupError(like, known)

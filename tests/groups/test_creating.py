@@ -235,11 +235,14 @@ async def test_only_groups_can_be_upgraded_together(database_url: str) -> None:
         await guild.schema.groups.upgrade_all(database_url=database_url, at_once=0)
 
 
-async def test_who_creates_a_group_and_dies_leaves_what_can_be_finished(database_url: str) -> None:
+@pytest.mark.parametrize("last_made", ["north.memory_audit", "public.memory_placements"])
+async def test_who_creates_a_group_and_dies_leaves_what_can_be_finished(database_url: str, last_made: str) -> None:
+    async with guild.connect(database_url):
+        await remember("from before")
     task = asyncio.create_task(create("north", database_url=database_url, force=True))
     async with connected(database_url) as killer:
-        while not await killer.fetchval("SELECT to_regclass('north.memory_audit')"):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        while not await killer.fetchval("SELECT to_regclass($1)", last_made):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
         await killer.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -249,6 +252,6 @@ async def test_who_creates_a_group_and_dies_leaves_what_can_be_finished(database
     assert await create("north", database_url=database_url, force=True)
     assert await names(database_url=database_url) == ["public", "north"]
     async with guild.connect(database_url):
+        assert await texts_of("from before") == ("public", ["text"])
         await remember("acme")
-        await remember("bolt")
-        assert (await texts_of("bolt"))[0] == "north"
+        assert (await texts_of("acme"))[0] == "north"
