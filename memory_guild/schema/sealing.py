@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
 from memory_guild.database import seal as seals
 from memory_guild.database.connecting import connect_for_maintenance
 from memory_guild.database.engine import client
-from memory_guild.database.groups import schemas_with_tables
+from memory_guild.database.groups import catalogue_lock, schemas_with_tables
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.errors import InvalidInputError, SeveralGroupsError
 from memory_guild.schema.shards import quicken
 from memory_guild.settings import SealKey
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Connection = asyncpg.Connection[asyncpg.Record]
 
 
 async def seal(database_url: str | None = None, *, schema: str | None = None, key: str | None = None) -> str:
@@ -44,8 +53,8 @@ async def seal(database_url: str | None = None, *, schema: str | None = None, ke
     ):
         settings = client().settings
         wanted = chosen or settings.seal_key
-        with translated_errors():
-            for group in await schemas_with_tables(connection, settings.schema):
+        async with _all_groups(connection, settings.schema) as groups:
+            for group in groups:
                 wanted = await seals.seal(connection, group, wanted)
                 await quicken(connection, group)
     if wanted is None:
@@ -69,8 +78,18 @@ async def unseal(database_url: str | None = None, *, schema: str | None = None) 
     async with (
         connect_for_maintenance(database_url, schema=schema),
         client().dedicated_connection() as connection,
+        _all_groups(connection, client().schema) as groups,
     ):
-        with translated_errors():
-            for group in await schemas_with_tables(connection, client().schema):
-                await seals.unseal(connection, group)
-                await quicken(connection, group)
+        for group in groups:
+            await seals.unseal(connection, group)
+            await quicken(connection, group)
+
+
+@asynccontextmanager
+async def _all_groups(connection: Connection, home: str) -> AsyncIterator[list[str]]:
+    """A transaction that changes the seal of all groups, or of none: agents have one key for all of them."""
+    with translated_errors():
+        async with connection.transaction():
+            # Of two that seal at once the second one waits, and who creates a group finds the new key.
+            await connection.execute(f"SELECT pg_advisory_xact_lock({catalogue_lock(home)})")
+            yield await schemas_with_tables(connection, home)

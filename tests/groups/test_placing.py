@@ -18,10 +18,12 @@ from memory_guild.errors import (
     InvalidInputError,
     MigrationsPendingError,
     PermissionDeniedError,
+    SchemaError,
     ScopeError,
     SettingsError,
     SeveralGroupsError,
     TenantMismatchError,
+    UndefinedObjectError,
     UnknownGroupError,
 )
 from memory_guild.models import MemoryRecord
@@ -218,6 +220,22 @@ async def test_a_sealed_database_has_one_key_for_all_groups(groups_url: str, mon
     monkeypatch.delenv("MEMORY_GUILD_SEAL_KEY")
     async with guild.connect(groups_url):
         assert await texts_of("bolt") == ("north", ["known"])
+
+
+async def test_all_groups_are_sealed_or_none(groups_url: str, past_groups: asyncpg.Connection[asyncpg.Record]) -> None:
+    await past_groups.execute("ALTER TABLE north.memory_guild_seal RENAME TO away")
+    with pytest.raises(SchemaError):
+        await guild.schema.seal(groups_url)
+    async with guild.connect(groups_url):
+        assert await group_of("acme") == "public"
+    await past_groups.execute("ALTER TABLE north.away RENAME TO memory_guild_seal")
+    key = await guild.schema.seal(groups_url)
+    await past_groups.execute("ALTER TABLE north.memory_records RENAME TO away")
+    for change in (guild.schema.seal(groups_url, key="0" * 64), guild.schema.unseal(groups_url)):
+        with pytest.raises(UndefinedObjectError):
+            await change
+    await past_groups.execute("ALTER TABLE north.away RENAME TO memory_records")
+    assert await guild.schema.seal(groups_url) == key
 
 
 async def test_who_calls_tortoise_init_works_in_groups_from_the_first_scope_on(
