@@ -239,7 +239,8 @@ class Verdict(NamedTuple):
 Placement: TypeAlias = Callable[[str], str | Awaitable[str]]
 """Says in which group of tenants a tenant is: gets the tenant, returns the name of a schema that has the five tables.
 
-It is called before each scope, while no transaction is open. For one tenant it must always return the same group.
+It is called before each scope, while no transaction is open, and when a tenant is erased. For one tenant it must always
+return the same group.
 """
 
 Screen: TypeAlias = Callable[[Candidate], Verdict]

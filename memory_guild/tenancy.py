@@ -262,22 +262,21 @@ class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
 async def keep_in_group(tenant_id: str) -> None:
     """Keep a tenant in the group that the maintenance scope works in, until the scope ends.
 
+    Where the placement is the caller's own, it is asked, and nothing keeps the tenant.
+
     Raises:
-        ScopeError: It is in another group.
+        TenantMovedError: It is in another group.
     """
     scope = scopes.current_scope()
     groups = client().pool.for_agents().groups
-    if groups is None or not groups.confirms:
+    if groups is None:
         return
-    try:
+    if groups.confirms:
         with translated_errors():
             async with scope.transaction.driver() as driver:
                 await driver.execute(confirmation(client().pool.settings.schema, tenant_id, scope.group))
-    except TenantMovedError:
-        raise ScopeError(
-            f"the tenant is not in the group {scope.group} that this scope works in; name the tenant's own, as in"
-            " admin_scope(reason, group=…), which `memory-guild groups list --tenant` tells"
-        ) from None
+    elif await groups.chosen(tenant_id) != scope.group:
+        raise TenantMovedError("the tenant is in another group of tenants")
 
 
 @dataclass(frozen=True, slots=True)

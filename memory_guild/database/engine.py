@@ -124,8 +124,9 @@ class GuildClient(TranslatingClient):
     async def _find_groups(self, connection: Any) -> None:
         """Learn whether the database has several groups of tenants."""
         self.groups, is_agents = None, self._embedded_login == "agents"
-        if self.placement is not None or await has_catalogue(connection, self.schema, waits=is_agents):
-            self.groups = Groups(self.schema, self.execute_query_dict, self.placement)
+        has_groups = await has_catalogue(connection, self.schema, waits=is_agents)
+        if self.placement is not None or has_groups:
+            self.groups = Groups(self.schema, self.execute_query_dict, self.placement, has_catalogue=has_groups)
             self.groups.check = self.check_group
 
     async def _find_seal(self, connection: Any) -> None:

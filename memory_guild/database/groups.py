@@ -41,16 +41,18 @@ class Groups:
         home: The schema that the settings name.
         ask: Runs a statement outside scopes.
         placement: The caller's own placement; None for the catalogue's.
+        has_catalogue: Whether the database has a catalogue, which maintenance goes by whoever places the tenants.
 
     Attributes:
         confirms: Whether the database confirms where a tenant is: the caller's own placement is not questioned.
         check: Checks the tables of a group before they are used for the first time.
     """
 
-    def __init__(self, home: str, ask: Ask, placement: Placement | None) -> None:
+    def __init__(self, home: str, ask: Ask, placement: Placement | None, *, has_catalogue: bool) -> None:
         self._home = home
         self._ask = ask
         self._placement = placement
+        self._has_catalogue = has_catalogue
         self._placed: dict[str, str] = {}
         self._checked: set[str] = set()
         self.confirms = placement is None
@@ -63,10 +65,7 @@ class Groups:
             InvalidInputError: The caller's own placement returned no name of a schema.
             SchemaError: There is no group yet; or the group's tables are not those of this version.
         """
-        if self._placement is not None:
-            group = await self._chosen(self._placement, tenant_id)
-        else:
-            group = self._placed.get(tenant_id) or await self._place(tenant_id)
+        group = await self.chosen(tenant_id) or self._placed.get(tenant_id) or await self._place(tenant_id)
         await self._check(group)
         return group
 
@@ -75,8 +74,8 @@ class Groups:
         self._placed.pop(tenant_id, None)
 
     async def names(self) -> list[str]:
-        """The names of the groups, the oldest first; only the home's where the placement is the caller's own."""
-        if not self.confirms:
+        """The names of the groups, the oldest first; only the home's where there is no catalogue."""
+        if not self._has_catalogue:
             return [self._home]
         rows = await self._ask(f"SELECT groups.name FROM {groups_function(self._home)}() AS groups (name)")
         return [row["name"] for row in rows]
@@ -88,20 +87,25 @@ class Groups:
             SeveralGroupsError: It names none, and there are several.
             UnknownGroupError: There is none of this name.
         """
-        if not self.confirms:
-            chosen = self._home if group is None else checked_schema(group)
-        else:
-            names = await self.names()
-            if group is None and len(names) != 1:
-                raise SeveralGroupsError(names)
-            chosen = names[0] if group is None else group
-            if chosen not in names:
-                raise UnknownGroupError(chosen, names)
+        names = await self.names()
+        if group is None and len(names) != 1:
+            raise SeveralGroupsError(names)
+        chosen = names[0] if group is None else checked_schema(group)
+        if self.confirms and chosen not in names:
+            raise UnknownGroupError(chosen, names)
         await self._check(chosen)
         return chosen
 
-    async def _chosen(self, placement: Placement, tenant_id: str) -> str:
-        answer = placement(tenant_id)
+    async def chosen(self, tenant_id: str) -> str | None:
+        """The group that the caller's own placement says; None where there is no such placement.
+
+        Raises:
+            InvalidInputError: It returned no text.
+            SettingsError: There can be no schema of this name.
+        """
+        if self._placement is None:
+            return None
+        answer = self._placement(tenant_id)
         group: object = await answer if inspect.isawaitable(answer) else answer
         if not isinstance(group, str):
             raise InvalidInputError("placement", f"must return the name of a schema, not {type(group).__name__}")

@@ -30,6 +30,7 @@ from memory_guild.models import MemoryRecord
 from memory_guild.settings import TORTOISE_ORM
 from tests.databases import run_statement
 from tests.groups.placed import count_of, remember_in, texts_of
+from tests.search.indexes import DictIndex
 from tests.tenancy.counting_proxy import counting_proxy
 from tests.tenancy.logins import AGENT, login
 
@@ -157,6 +158,25 @@ async def test_a_callers_own_placement_decides(groups_url: str, placement: Calla
         async with guild.admin_scope("test", group="north") as scope:
             assert scope.group == "north"
     assert await guild.schema.groups.group_of("acme", database_url=groups_url) is None
+
+
+async def test_maintenance_reaches_all_groups_whoever_places_the_tenants(searched_groups_url: str) -> None:
+    index = DictIndex()
+    async with guild.connect(searched_groups_url, placement=at_once, vector_index=index):
+        for tenant_id in ("acme", "zulu"):
+            async with guild.tenant_scope(tenant_id, agent_id="scribe"):
+                memory = (await guild.remember("text", source_type="document")).memory
+                await guild.embeddings.attach([(memory, [1.0, 0.0])], model="written:down")
+        assert (await guild.sync_vectors()).stored == 2
+        assert await guild.sweep_vectors() == guild.SweepReport(listed=2)
+        with pytest.raises(SeveralGroupsError):
+            async with guild.admin_scope("test"):
+                pass
+        async with guild.admin_scope("test", group="public"):
+            with pytest.raises(ScopeError, match="not in the group public"):
+                await guild.erase_tenant("acme")
+        async with guild.admin_scope("test", group="north"):
+            assert (await guild.erase_tenant("acme")).memories == 1
 
 
 async def test_a_callers_own_placement_that_names_no_group_is_an_error(groups_url: str) -> None:
