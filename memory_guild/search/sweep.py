@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,13 +19,13 @@ from memory_guild.database.engine import client
 from memory_guild.database.scope import is_in_scope
 from memory_guild.database.sqlstate import SEARCH_NOT_INSTALLED
 from memory_guild.database.statements import Statement
-from memory_guild.errors import IndexNotRegisteredError, ScopeError, VectorIndexError
+from memory_guild.errors import IndexNotRegisteredError, ScopeError, TenantMovedError, VectorIndexError
 from memory_guild.memories.arguments import check_whole_number
 from memory_guild.protocols import IndexEntry, VectorIndex
 from memory_guild.search.embeddings import check_model
 from memory_guild.search.external import chosen_index
 from memory_guild.search.outbox import is_registered
-from memory_guild.tenancy import ATTEMPTS, Reach, reaches
+from memory_guild.tenancy import ATTEMPTS, Reach, keep_in_group, reaches
 from memory_guild.values.checks import check_name
 
 _MODELS = Statement("search/indexed_models", planned_for_values=True, explanations=SEARCH_NOT_INSTALLED)
@@ -115,10 +115,13 @@ async def sweep(
 ) -> SweepReport:
     """Compare an index that is registered, see :func:`sweep_vectors`; what was found is added to the report."""
     for tenant, of_model in await _tenants_and_models(index, reach, model):
-        async for found in _differences(index, reach, tenant, of_model, batch_size):
-            report = report.plus(found)
-            if progress is not None:
-                progress(report)
+        # Once the tenant is in another group, this one's tables say nothing about it: the other one's turn, or the next
+        # sweep, compares it.
+        with suppress(TenantMovedError):
+            async for found in _differences(index, reach, tenant, of_model, batch_size):
+                report = report.plus(found)
+                if progress is not None:
+                    progress(report)
     return report
 
 
@@ -139,7 +142,7 @@ async def _differences(
             ids = [entry.memory_id for entry in entries]
             seen.add(ids)
             fingerprints = [entry.fingerprint for entry in entries]
-            row = await _queue(reach, _DIFFERING, index.name, tenant_id, model, ids, fingerprints)
+            row = await _queue(reach, tenant_id, _DIFFERING, index.name, tenant_id, model, ids, fingerprints)
             yield SweepReport(len(ids), row["orphans"], 0, row["stale"])
         last: UUID | None = UUID(int=0)
         while last is not None:
@@ -147,15 +150,21 @@ async def _differences(
                 ids = [row["memory_id"] for row in await _CURRENT.fetch(tenant_id, model, last, batch_size)]
             last = ids[-1] if ids else None
             if lacking := seen.missing(ids):
-                row = await _queue(reach, _MISSING, index.name, tenant_id, model, lacking)
+                row = await _queue(reach, tenant_id, _MISSING, index.name, tenant_id, model, lacking)
                 yield SweepReport(missing=row["missing"])
 
 
-async def _queue(reach: Reach, statement: Statement, *arguments: Any) -> asyncpg.Record:
-    """Put something into the outbox; agents may be writing the same keys."""
+async def _queue(reach: Reach, tenant_id: str, statement: Statement, *arguments: Any) -> asyncpg.Record:
+    """Put something into the outbox; agents may be writing the same keys.
+
+    Raises:
+        TenantMovedError: The tenant is in another group than the reach.
+    """
 
     async def in_scope() -> asyncpg.Record:
         async with reach.scope():
+            if reach.tenant_id is None:
+                await keep_in_group(tenant_id)
             return await statement.fetch_only_row(*arguments)
 
     return await repeated(in_scope, ATTEMPTS)

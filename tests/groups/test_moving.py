@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 import memory_guild as guild
 from memory_guild.errors import InvalidInputError, LockNotAvailableError, SchemaError, UnknownGroupError
+from memory_guild.protocols import IndexEntry
 from memory_guild.schema import groups as groups_of_database
 from memory_guild.schema.groups import TenantMove, group_of, list_all, move_tenant
 from memory_guild.types import AuditEvent
@@ -22,6 +23,7 @@ from tests.search.indexes import DictIndex
 from tests.tenancy.logins import connected
 
 MODEL = "written:down"
+WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 async def a_life(tenant_id: str, *, with_vectors: bool) -> None:
@@ -288,3 +290,53 @@ async def test_an_index_outside_loses_nothing_of_a_tenant_that_moves(searched_gr
         await guild.sync_vectors()
         assert [len(kept) for (tenant, _), kept in index.kept.items() if tenant == "acme"] == [0]
         assert await guild.unregister_vector_index()
+
+
+class ListsAfterwards(DictIndex):
+    """An index whose list takes so long that something else happens first."""
+
+    first: Callable[[], Awaitable[object]] | None = None
+
+    async def list(self, tenant_id: str, model: str) -> AsyncIterator[IndexEntry]:
+        if self.first is not None:
+            first, self.first = self.first, None
+            await first()
+        async for entry in super().list(tenant_id, model):
+            yield entry
+
+
+async def test_a_sweep_does_not_take_the_vectors_of_a_tenant_that_moves_for_orphans(searched_groups_url: str) -> None:
+    index, url = ListsAfterwards(), searched_groups_url
+    async with guild.connect(url, vector_index=index):
+        await remember_in(url, "public", "acme")
+        async with guild.tenant_scope("acme"):
+            await guild.embeddings.attach([(memory, [1.0, 0.0]) for memory in await guild.find()], model=MODEL)
+        assert (await guild.sync_vectors()).stored == 1
+
+        async def move() -> None:
+            await move_tenant("acme", "north", database_url=url)
+            await guild.sync_vectors()
+
+        index.first = move
+        assert await guild.sweep_vectors() == guild.SweepReport(listed=1)  # in its new group
+        assert (await guild.sync_vectors()).deleted == 0
+        assert [len(kept) for kept in index.kept.values()] == [1]
+
+
+async def test_a_key_that_is_just_claimed_is_not_due_after_the_move(searched_groups_url: str) -> None:
+    index, url = DictIndex(), searched_groups_url
+    async with guild.connect(url, vector_index=index):
+        await guild.sync_vectors()
+        await remember_in(url, "public", "acme")
+        async with guild.tenant_scope("acme"):
+            await guild.embeddings.attach([(memory, [1.0, 0.0]) for memory in await guild.find()], model=MODEL)
+        async with connected(url) as worker, connected(url) as witness:
+            async with worker.transaction():
+                await worker.execute("UPDATE public.memory_vector_outbox SET due_at = now() + interval '1 hour'")
+                moving = asyncio.create_task(move_tenant("acme", "north", database_url=url))
+                while not await witness.fetchval(WAITERS):  # noqa: ASYNC110 - the server does not say when
+                    await asyncio.sleep(0.01)
+            await moving
+            assert await witness.fetchval(
+                "SELECT due_at > now() + interval '50 minutes' FROM north.memory_vector_outbox"
+            )

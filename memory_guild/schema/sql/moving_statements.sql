@@ -1,6 +1,7 @@
 -- The statements that move all that the tenant $3 has from the schema $1 to the schema $2, in order, each with the
 -- table that it is about. The triggers there make the words and the searched vectors anew. What an index outside
--- PostgreSQL is still to be told goes along, and is not due before the one who has claimed it is done.
+-- PostgreSQL is still to be told goes along, and is not due before the one who has claimed it is done: who is just
+-- claiming it is waited for.
 WITH steps (position, table_name, statement) AS (
     VALUES
     (1, 'memory_records', 'SELECT FROM %1$I.memory_records WHERE tenant_id = %3$L ORDER BY memory_id FOR UPDATE'),
@@ -43,18 +44,19 @@ WITH steps (position, table_name, statement) AS (
         'INSERT INTO %2$I.memory_own_vectors (%4$s) SELECT %4$s FROM %1$I.memory_own_vectors WHERE tenant_id = %3$L'
     ),
     (9, 'memory_word_counts', 'SELECT %2$I.memory_guild_recount_words(%3$L)'),
+    (10, 'memory_vector_outbox', 'SELECT FROM %1$I.memory_vector_outbox WHERE tenant_id = %3$L FOR UPDATE'),
     (
-        10, 'memory_vector_outbox',
+        11, 'memory_vector_outbox',
         'INSERT INTO %2$I.memory_vector_outbox AS outbox
         (tenant_id, index_name, embedding_model, memory_id, attempts, due_at)
         SELECT tenant_id, index_name, embedding_model, memory_id, attempts, due_at FROM %1$I.memory_vector_outbox
         WHERE tenant_id = %3$L ON CONFLICT (tenant_id, index_name, embedding_model, memory_id)
         DO UPDATE SET attempts = EXCLUDED.attempts, due_at = greatest(outbox.due_at, EXCLUDED.due_at)'
     ),
-    (11, 'memory_records', 'DELETE FROM %1$I.memory_records WHERE tenant_id = %3$L'),
-    (12, 'memory_vector_models', 'DELETE FROM %1$I.memory_vector_models WHERE tenant_id = %3$L'),
-    (13, 'memory_word_counts', 'DELETE FROM %1$I.memory_word_counts WHERE tenant_id = %3$L'),
-    (14, 'memory_vector_outbox', 'DELETE FROM %1$I.memory_vector_outbox WHERE tenant_id = %3$L')
+    (12, 'memory_records', 'DELETE FROM %1$I.memory_records WHERE tenant_id = %3$L'),
+    (13, 'memory_vector_models', 'DELETE FROM %1$I.memory_vector_models WHERE tenant_id = %3$L'),
+    (14, 'memory_word_counts', 'DELETE FROM %1$I.memory_word_counts WHERE tenant_id = %3$L'),
+    (15, 'memory_vector_outbox', 'DELETE FROM %1$I.memory_vector_outbox WHERE tenant_id = %3$L')
 )
 
 SELECT
