@@ -737,6 +737,10 @@ class TenantMovedError(ScopeError):
     http_status = 503
 
 
+class TenantMovingError(TenantMovedError):
+    """The tenant is being moved to another group of tenants (SQLSTATE MG008). A tenant's scope waits for it."""
+
+
 class SealError(ScopeError):
     """A sealed database refused a scope (SQLSTATE MG004): this process has no key, the wrong one, or had none yet."""
 

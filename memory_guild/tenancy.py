@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ from memory_guild.errors import (
     ScopeError,
     TenantMismatchError,
     TenantMovedError,
+    TenantMovingError,
     UnknownGroupError,
 )
 from memory_guild.types import AuditEvent
@@ -42,6 +44,9 @@ ADMIN_ROLE = "memory_guild_admin"
 
 ATTEMPTS = 10
 """How often something is tried before others may keep it from succeeding."""
+
+_SECONDS_BETWEEN_LOOKS = 0.05
+"""How long a scope waits before it looks again whether its tenant has been moved."""
 
 _log = logging.getLogger("memory_guild.tenancy")
 
@@ -144,16 +149,19 @@ class _ScopeBlock:
             group = await groups.named(self._group)
             self._context = self._begin(pool, group)
             return group, await self._entered(self._context)
-        for attempt in range(ATTEMPTS):
+        attempts = 0
+        while True:
             group = await groups.of(self._tenant_id)
             self._context = self._begin(pool, group, confirms_group=groups.confirms)
             try:
                 return group, await self._entered(self._context)
+            except TenantMovingError:  # not in the server: the connection is for others meanwhile
+                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
             except TenantMovedError:  # what this process knew of the tenant is old
-                groups.forget(self._tenant_id)
-                if attempt == ATTEMPTS - 1:
+                attempts += 1
+                if attempts == ATTEMPTS:
                     raise
-        raise AssertionError("unreachable")
+            groups.forget(self._tenant_id)
 
     def _require_only_group(self, only: str) -> None:
         if self._group not in (None, only):

@@ -56,10 +56,12 @@ def list_groups(
     if not found:
         output.print("this database has no groups")
         return
-    table = Table("group", "tenants", "MB", "created")
+    has_nodes = any(group_found.node is not None for group_found in found)
+    table = Table("group", *["worker"] * has_nodes, "tenants", "MB", "created")
     for group_found in found:
         table.add_row(
             Text(group_found.name),
+            *[Text(group_found.node or "")] * has_nodes,
             f"{group_found.tenants:,}",
             f"{group_found.size_bytes / 1_000_000:,.1f}",
             group_found.created_at.isoformat(timespec="seconds"),

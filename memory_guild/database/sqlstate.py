@@ -50,6 +50,7 @@ from memory_guild.errors import (
     StatementCanceledError,
     TenantMismatchError,
     TenantMovedError,
+    TenantMovingError,
     TenantNotSetError,
     TransactionConflictError,
     TransactionStateError,
@@ -525,6 +526,10 @@ def _moved(error: asyncpg.PostgresError) -> MemoryGuildError:
     return TenantMovedError("the tenant was moved to another group of tenants; run the scope again")
 
 
+def _moving(error: asyncpg.PostgresError) -> MemoryGuildError:
+    return TenantMovingError("the tenant is being moved to another group of tenants; run it again")
+
+
 def _no_group(error: asyncpg.PostgresError) -> MemoryGuildError:
     return SeveralGroupsError([])
 
@@ -578,6 +583,7 @@ _BY_SQLSTATE: dict[str, Callable[[asyncpg.PostgresError], MemoryGuildError]] = {
     "MG004": _not_opened,
     "MG006": _moved,
     "MG007": _no_group,
+    "MG008": _moving,
     "MG011": _held,
     "MG012": _inactive_source,
 }

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from memory_guild import audit
 from memory_guild.database.scope import current_scope
 from memory_guild.database.statements import Statement
-from memory_guild.errors import InvalidInputError, ScopeError, TenantMovedError
+from memory_guild.errors import InvalidInputError, ScopeError, TenantMovedError, TenantMovingError
 from memory_guild.memories.arguments import check_whole_number
 from memory_guild.memories.conditions import (
     ConditionArguments,
@@ -92,6 +92,8 @@ async def erase_tenant(tenant_id: str, *, batch_size: int = 1000) -> ErasureRece
         raise ScopeError("erase_tenant works across tenants; call it inside `async with guild.admin_scope(reason):`")
     try:
         await keep_in_group(tenant)
+    except TenantMovingError:
+        raise
     except TenantMovedError:
         raise ScopeError(
             f"the tenant is not in the group {current_scope().group} that this scope works in; name the tenant's own,"

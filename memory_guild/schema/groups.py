@@ -41,6 +41,7 @@ from memory_guild.errors import (
 )
 from memory_guild.schema.migrating import apply_migrations, pending_migrations, upgrade
 from memory_guild.schema.moving_groups import GroupMove, move, rebalance
+from memory_guild.schema.shards import quicken
 from memory_guild.settings import checked_schema
 from memory_guild.types import AuditEvent
 from memory_guild.values.checks import check_name
@@ -78,12 +79,14 @@ class Group(NamedTuple):
         tenants: How many tenants are placed in it.
         created_at: When it was added to the catalogue, by the server's clock.
         size_bytes: How much all that is in its schema takes on disk.
+        node: On Citus the worker that it is on, as ``host:port``.
     """
 
     name: str
     tenants: int
     created_at: datetime
     size_bytes: int
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,17 @@ async def list_all(*, database_url: str | None = None, schema: str | None = None
         with translated_errors():
             if not await has_catalogue(connection, client().schema):
                 return []
-            return [Group(**row) for row in await connection.fetch(statement("schema/groups"))]
+            found = [Group(**row) for row in await connection.fetch(statement("schema/groups"))]
+            if client().pool.is_distributed:
+                names = [group.name for group in found]
+                rows = await connection.fetch(statement("schema/citus/nodes_of_groups"), names)
+                there = {row["group_name"]: row for row in rows}
+                found = [
+                    group._replace(node=there[group.name]["node"], size_bytes=there[group.name]["size_bytes"])
+                    for group in found
+                    if group.name in there
+                ]
+            return found
 
 
 async def group_of(tenant_id: str, *, database_url: str | None = None, schema: str | None = None) -> str | None:
@@ -230,7 +243,7 @@ async def create(
             if is_first and not force:
                 await _refuse_other_sessions(connection)
             # The roles that the catalogue grants something to are made with the tables.
-            await _make_tables(connection, group, like or next(iter(known), None), database_url)
+            await _make_tables(group, like or next(iter(known), None), database_url)
             await apply_migrations(GROUPS, settings_for(database_url, schema=home))
             for added in [*(known if is_first else []), group]:
                 await _register(connection, added)
@@ -313,11 +326,14 @@ async def upgrade_all(
         if await pending_migrations(GROUPS):
             await apply_migrations(GROUPS, settings_for(database_url, schema=schema))
         groups = await schemas_with_tables(connection, client().schema)
+        gone = [row["group_name"] for row in await connection.fetch(statement("schema/groups_without_tables"))]
     turns = asyncio.Semaphore(at_once)
 
     async def upgraded(group: str) -> GroupUpgrade:
         async with turns:
             try:
+                if group in gone:  # new tables would be empty, and hide that something is wrong
+                    raise SchemaError(f"the tables of the group {group} are gone; restore its schema from a backup")
                 done = GroupUpgrade(group, tuple(await upgrade(database_url, schema=group)))
             except MemoryGuildError as error:
                 done = GroupUpgrade(group, error=error)
@@ -349,7 +365,7 @@ async def _refuse_other_sessions(connection: Connection) -> None:
         )
 
 
-async def _make_tables(connection: Connection, group: str, model: str | None, database_url: str | None) -> None:
+async def _make_tables(group: str, model: str | None, database_url: str | None) -> None:
     """Make the tables of a group, with what its tenants are to share with those of another one."""
     has_search, text_search = False, None
     if model is not None:
@@ -360,12 +376,15 @@ async def _make_tables(connection: Connection, group: str, model: str | None, da
                 text_search = row["format"]
     await upgrade(database_url, schema=group, search=has_search, text_search=text_search)
     if model is not None:
-        for row in await connection.fetch(statement("schema/copying_statements"), model, group):
-            await connection.execute(row["statement"])
-        # On the same connection: another one would wait for what was copied just now.
-        seal = await seals.read_seal(connection, model)
-        if seal.is_sealed:
-            await seals.seal(connection, group, seal.key)
+        # In a transaction of its own: on Citus the one that registers the group could not change its role afterwards.
+        async with client().dedicated_connection() as apart:
+            async with _transaction(apart):
+                for row in await apart.fetch(statement("schema/copying_statements"), model, group):
+                    await apart.execute(row["statement"])
+                seal = await seals.read_seal(apart, model)
+                if seal.is_sealed:
+                    await seals.seal(apart, group, seal.key)
+            await quicken(apart, group)
 
 
 async def _register(connection: Connection, group: str) -> None:
@@ -406,17 +425,31 @@ async def _move(tenant_id: str, target: str) -> TenantMove:
             return TenantMove(tenant_id, source, target, {})
         await _refuse_to_move(source, target)
         rows: dict[str, int] = {}
-        await connection.execute("SET LOCAL ROLE memory_guild_admin")
-        for step in await connection.fetch(statement("schema/moving_statements"), source, target, tenant_id):
-            done = await connection.execute(step["statement"])
-            if done.startswith("INSERT"):
-                rows[step["table_name"]] = int(done.rpartition(" ")[2])
+        if not client().pool.is_distributed:  # on Citus only a superuser may
+            await connection.execute("SET LOCAL ROLE memory_guild_admin")
+        for steps in (range(1, 3), range(3, 100)):
+            same = json.dumps({} if 1 in steps else await _same_sources(connection, source, target))
+            for step in await connection.fetch(statement("schema/moving_statements"), source, target, tenant_id, same):
+                done = await connection.execute(step["statement"]) if step["position"] in steps else ""
+                if done.startswith("INSERT"):
+                    rows[step["table_name"]] = int(done.rpartition(" ")[2])
         for group in (source, target):
             await connection.execute(f"SET LOCAL search_path = {quote_identifier(group)}")
             await _record(connection, tenant_id, target, {"from": source, "rows": rows})
         await connection.execute(f"RESET ROLE; SET LOCAL search_path = {quote_identifier(home)}")
         await connection.execute(statement("schema/change_placement"), tenant_id, source, target)
         return TenantMove(tenant_id, source, target, rows)
+
+
+async def _same_sources(connection: Connection, source: str, target: str) -> dict[str, str]:
+    """The ids of data sources in one group, by the ids that those of the same name have in another one."""
+    of_groups: list[dict[str, str]] = []
+    for group in (source, target):
+        home = quote_identifier(group)
+        sources = await connection.fetch(f"SELECT source_name, source_id::text AS id FROM {home}.data_sources")
+        of_groups.append({row["source_name"]: row["id"] for row in sources})
+    here, there = of_groups
+    return {source_id: there[name] for name, source_id in here.items() if name in there}
 
 
 async def _refuse_to_move(source: str, target: str) -> None:

@@ -46,13 +46,19 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
                 found = [await _server(), await _pooler(), *await _catalogue(names)]
                 for name in names:
                     async with connect_for_maintenance(database_url, schema=name, as_owner=False):
-                        found += [replace(finding, group=name) for finding in await _tables()]
+                        found += [_of_group(finding, name) for finding in await _tables()]
                 return found
             if await is_empty():
                 return [Finding("broken", "migrations", "the database has no tables yet", "run `memory-guild upgrade`")]
             return [await _server(), await _pooler(), *await _tables()]
     except UnsupportedEncodingError as error:
         return [Finding("broken", "encoding", str(error), "use another database")]
+
+
+def _of_group(finding: Finding, group: str) -> Finding:
+    """The finding as one of a group: all groups are upgraded together."""
+    mend = finding.mend.replace("`memory-guild upgrade`", "`memory-guild upgrade --all-groups`")
+    return replace(finding, mend=mend, group=group)
 
 
 async def _tables() -> list[Finding]:

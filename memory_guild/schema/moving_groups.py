@@ -13,6 +13,7 @@ from memory_guild.database.groups import has_catalogue, schemas_with_tables
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
 from memory_guild.errors import InvalidInputError, SchemaError, UnknownGroupError
+from memory_guild.schema.shards import quicken
 
 if TYPE_CHECKING:
     import asyncpg
@@ -149,6 +150,7 @@ async def _move(
             await connection.execute(
                 statement("schema/citus/move_schema"), group, worker["nodename"], worker["nodeport"], mode
             )
+        await quicken(connection, group)
     return GroupMove(group, source, target, 1.0)
 
 

@@ -56,7 +56,8 @@ async def seal(database_url: str | None = None, *, schema: str | None = None, ke
         async with _all_groups(connection, settings.schema) as groups:
             for group in groups:
                 wanted = await seals.seal(connection, group, wanted)
-                await quicken(connection, group)
+        for group in groups:
+            await quicken(connection, group)
     if wanted is None:
         raise SeveralGroupsError([])
     return wanted.text
@@ -78,10 +79,11 @@ async def unseal(database_url: str | None = None, *, schema: str | None = None) 
     async with (
         connect_for_maintenance(database_url, schema=schema),
         client().dedicated_connection() as connection,
-        _all_groups(connection, client().schema) as groups,
     ):
+        async with _all_groups(connection, client().schema) as groups:
+            for group in groups:
+                await seals.unseal(connection, group)
         for group in groups:
-            await seals.unseal(connection, group)
             await quicken(connection, group)
 
 

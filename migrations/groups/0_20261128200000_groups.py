@@ -77,10 +77,14 @@ BEGIN
         -- the lock is read anew.
         CREATE FUNCTION %1$I.memory_guild_require_placement(tenant TEXT, expected TEXT) RETURNS VOID
         LANGUAGE plpgsql SECURITY DEFINER AS $body$
-        BEGIN
-            PERFORM pg_catalog.pg_advisory_xact_lock_shared(
+        DECLARE
+            -- It does not wait: who waits in the server keeps a connection from others.
+            is_here BOOLEAN := pg_catalog.pg_try_advisory_xact_lock_shared(
                 pg_catalog.hashtextextended(%2$L OPERATOR(pg_catalog.||) tenant, 0));
-            IF NOT EXISTS (
+        BEGIN
+            IF NOT is_here THEN
+                RAISE EXCEPTION 'the tenant is being moved' USING ERRCODE = 'MG008';
+            ELSIF NOT EXISTS (
                 SELECT FROM %1$I.memory_placements AS placement
                 WHERE placement.tenant_id OPERATOR(pg_catalog.=) tenant
                     AND placement.group_name OPERATOR(pg_catalog.=) expected

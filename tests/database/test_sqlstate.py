@@ -33,6 +33,7 @@ from memory_guild.errors import (
     ServerUnreachableError,
     StatementCanceledError,
     TenantMovedError,
+    TenantMovingError,
     TransactionConflictError,
     TransactionStateError,
     UndefinedObjectError,
@@ -87,6 +88,7 @@ RETRYABLE = {
     SchemaChangedError,
     ServerUnreachableError,
     TenantMovedError,
+    TenantMovingError,
     TransactionConflictError,
     VectorIndexError,
 }

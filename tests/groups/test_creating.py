@@ -228,6 +228,23 @@ async def test_all_groups_are_upgraded_and_one_that_fails_stops_no_other(groups_
         assert (await guild.schema.validate(groups_url, schema=group)).differences == ()
 
 
+async def test_tables_that_are_gone_are_not_made_anew(groups_url: str) -> None:
+    async with guild.connect(groups_url):
+        await remember("acme")
+        await remember("bolt")
+    await run_statement(groups_url, "DROP SCHEMA north CASCADE")
+    done = await guild.schema.groups.upgrade_all(database_url=groups_url)
+    assert [str(one.error) for one in done] == [
+        "None",
+        "the tables of the group north are gone; restore its schema from a backup",
+    ]
+    async with guild.connect(groups_url), guild.tenant_scope("acme") as scope:
+        assert scope.group == "public"
+    with pytest.raises(guild.MemoryGuildError):
+        async with guild.connect(groups_url), guild.tenant_scope("bolt"):
+            pass
+
+
 async def test_only_groups_can_be_upgraded_together(database_url: str) -> None:
     with pytest.raises(SchemaError, match="this database has no groups; run `memory-guild upgrade`"):
         await guild.schema.groups.upgrade_all(database_url=database_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 
 import memory_guild as guild
+from memory_guild.database.statements import statement
 from memory_guild.errors import InvalidInputError, LockNotAvailableError, SchemaError, UnknownGroupError
 from memory_guild.protocols import IndexEntry
 from memory_guild.schema import groups as groups_of_database
@@ -72,11 +74,14 @@ def of_tenant(rows: dict[str, list[Any]], memory_ids: set[str], tenant_id: str) 
     """The rows of a tenant, without what names a source by its id, and what is made anew but by and by."""
     ends = ("memory_id", "source_memory_id")
     return {
-        table: [
-            {name: value for name, value in row.items() if name not in ("source_id", "starts")}
-            for row in found
-            if row.get("tenant_id") == tenant_id or any(row.get(end) in memory_ids for end in ends)
-        ]
+        table: sorted(
+            (
+                {name: value for name, value in row.items() if name not in ("source_id", "starts")}
+                for row in found
+                if row.get("tenant_id") == tenant_id or any(row.get(end) in memory_ids for end in ends)
+            ),
+            key=json.dumps,
+        )
         for table, found in rows.items()
         if table != "memory_word_counts"
     }
@@ -201,6 +206,23 @@ async def test_a_move_waits_for_open_scopes_and_new_ones_wait_for_it(groups: str
     assert await texts_of("acme") == ("north", ["what acme knows", "written meanwhile"])
 
 
+async def test_scopes_that_wait_for_a_move_keep_no_connection_from_others(
+    groups_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMORY_GUILD_POOL_MAX", "2")
+    async with guild.connect(groups_url):
+        await remember_in(groups_url, "public", "acme", "bolt")
+        async with connected(groups_url) as mover:
+            await mover.execute("BEGIN")
+            await mover.fetch(statement("schema/lock_placement"), "public", "acme")
+            waiting = [asyncio.create_task(texts_of("acme")) for _ in range(6)]
+            for _ in range(5):
+                assert await asyncio.wait_for(texts_of("bolt"), 10) == ("public", ["what bolt knows"])
+            assert not any(task.done() for task in waiting)
+            await mover.execute("ROLLBACK")
+        assert await asyncio.gather(*waiting) == [("public", ["what acme knows"])] * 6
+
+
 async def test_a_scope_that_does_not_end_makes_the_move_give_up(groups: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups_of_database, "_LOCK_ATTEMPTS", 2)
     await remember_in(groups, "public", "acme")
@@ -210,7 +232,7 @@ async def test_a_scope_that_does_not_end_makes_the_move_give_up(groups: str, mon
     assert await texts_of("acme") == ("public", ["what acme knows"])
 
 
-@pytest.mark.parametrize("step", range(1, 15, 2))
+@pytest.mark.parametrize("step", range(1, 16, 2))
 async def test_a_move_that_is_killed_moves_nothing(groups: str, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever moves dies after some of the statements; a trigger of the test's own does it."""
     await remember_in(groups, "public", "acme", "bolt")
@@ -230,7 +252,7 @@ async def test_a_move_that_is_killed_moves_nothing(groups: str, step: int, monke
                 return await execute(self, query, *arguments, **options)
 
             monkeypatch.setattr(asyncpg.Connection, "execute", dying)
-            moved = step > 12
+            moved = step > 13
             try:
                 await move_tenant("acme", "north", database_url=groups)
             except guild.MemoryGuildError:

@@ -1,7 +1,8 @@
 -- The statements that move all that the tenant $3 has from the schema $1 to the schema $2, in order, each with the
 -- table that it is about. The triggers there make the words and the searched vectors anew. What an index outside
 -- PostgreSQL is still to be told goes along, and is not due before the one who has claimed it is done: who is just
--- claiming it is waited for.
+-- claiming it is waited for. $4 says, as a JSON object, which id a data source has in the schema $2 whose id in $1 is
+-- the key; the first two statements need no such object, and make the sources that are lacking.
 WITH steps (position, table_name, statement) AS (
     VALUES
     (1, 'memory_records', 'SELECT FROM %1$I.memory_records WHERE tenant_id = %3$L ORDER BY memory_id FOR UPDATE'),
@@ -34,10 +35,8 @@ WITH steps (position, table_name, statement) AS (
     (
         7, 'memory_sources',
         'INSERT INTO %2$I.memory_sources (memory_id, tenant_id, source_id, is_held, stored_at)
-        SELECT memory_id, tenant_id, there.source_id, is_held, stored_at FROM %1$I.memory_sources AS stamp
-        INNER JOIN %1$I.data_sources AS here ON here.source_id = stamp.source_id
-        INNER JOIN %2$I.data_sources AS there ON there.source_name = here.source_name
-        WHERE tenant_id = %3$L'
+        SELECT memory_id, tenant_id, (%5$L::jsonb ->> source_id::text)::uuid, is_held, stored_at
+        FROM %1$I.memory_sources WHERE tenant_id = %3$L'
     ),
     (
         8, 'memory_own_vectors',
@@ -68,7 +67,8 @@ SELECT
             SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)
             FROM pg_attribute
             WHERE attrelid = home.table_id AND attnum > 0 AND NOT attisdropped
-        )
+        ),
+        $4::text
     ) AS statement
 FROM steps
 CROSS JOIN LATERAL to_regclass(quote_ident($1) || '.' || table_name) AS home (table_id)

@@ -1,0 +1,174 @@
+"""Groups of tenants on Citus: made on workers, and moved between them while agents write; a tenant that moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TypedDict
+from uuid import uuid4
+
+import pytest
+
+import memory_guild as guild
+from memory_guild.errors import InvalidInputError, UnknownGroupError
+from memory_guild.schema.groups import create, group_of, list_all, move, move_tenant, names, rebalance, upgrade_all
+from tests import citus
+from tests.tenancy.logins import connected
+
+
+@pytest.fixture
+async def home() -> AsyncIterator[str]:
+    """The URL of a catalogue with two groups, in a schema that is not distributed; all three are gone afterwards."""
+    name = f"mg_home_{uuid4().hex[:8]}"
+    url = citus.with_schema(name)
+    async with connected(url) as superuser:
+        await superuser.execute(f"CREATE SCHEMA {name}")
+        groups = [f"{name}_{letter}" for letter in "ab"]
+        for group in groups:
+            assert await create(group, database_url=url, schema=name, force=True)
+        yield url
+        await superuser.execute("SET client_min_messages = warning")
+        for schema in [*await names(database_url=url, schema=name), name]:
+            await superuser.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+class Place(TypedDict):
+    """Where the catalogue is."""
+
+    database_url: str
+    schema: str | None
+
+
+def place_of(url: str) -> Place:
+    return Place(database_url=url, schema=citus.schema_of(url))
+
+
+async def workers(url: str) -> list[str]:
+    async with connected(url) as superuser:
+        rows = await superuser.fetch(
+            "SELECT nodename, nodeport FROM pg_dist_node WHERE shouldhaveshards ORDER BY nodeid"
+        )
+    return [f"{row['nodename']}:{row['nodeport']}" for row in rows]
+
+
+async def texts_of(tenant_id: str) -> tuple[str, list[str]]:
+    async with guild.tenant_scope(tenant_id) as scope:
+        return scope.group, sorted([memory.content_text async for memory in guild.find_all()])
+
+
+async def test_the_same_code_works_in_groups_on_two_workers(home: str) -> None:
+    place = place_of(home)
+    one, other = await names(**place)
+    async with guild.connect(home, schema=citus.schema_of(home)):
+        for number in range(4):
+            async with guild.tenant_scope(f"tenant {number}", agent_id="scribe") as scope:
+                assert scope.group == (one, other)[number % 2]
+                first = (await guild.remember("first", source_type="document")).memory
+                second = (await guild.remember("second", source_type="document")).memory
+                await guild.relate(second, first, "follows")
+                assert len(await guild.traverse(second)) == 1
+        for group in (one, other):
+            async with guild.admin_scope("test", group=group):
+                assert await guild.MemoryRecord.all().count() == 4
+                await guild.sources.register("crm", source_type="api")
+    assert len({group.node for group in await list_all(**place)}) == 2
+    assert [group.tenants for group in await list_all(**place)] == [2, 2]
+    assert all(group.size_bytes > 0 for group in await list_all(**place))
+    assert [done.error for done in await upgrade_all(**place)] == [None, None]
+    for group in (one, other):
+        assert (await guild.schema.validate(home, schema=group)).differences == ()
+    assert [finding for finding in await guild.schema.doctor(**place) if finding.level == "broken"] == []
+    assert await create(f"{one}_like", like=one, **place)
+    async with guild.connect(home, schema=citus.schema_of(home)), guild.admin_scope("test", group=f"{one}_like"):
+        assert [source.source_name for source in await guild.sources.list_all()] == ["crm"]
+
+
+async def test_a_tenant_changes_its_group(home: str) -> None:
+    place = place_of(home)
+    one, other = await names(**place)
+    async with guild.connect(home, schema=citus.schema_of(home)):
+        for group in (one, other):
+            async with guild.admin_scope("test", group=group):
+                await guild.sources.register("crm", source_type="api")
+        async with guild.tenant_scope("acme", agent_id="scribe"):
+            first = (await guild.remember("first", source_type="document", source="crm")).memory
+            second = (await guild.remember("second", source_type="document")).memory
+            await guild.relate(second, first, "follows")
+            await guild.forget((await guild.remember("forgotten", source_type="document")).memory)
+        moved = await move_tenant("acme", other, **place)
+        assert (moved.source, moved.rows["memory_records"], moved.rows["memory_sources"]) == (one, 3, 1)
+        assert await texts_of("acme") == (other, ["first", "second"])
+        async with guild.tenant_scope("acme"):
+            assert (await guild.get(first.memory_id)).updated_at == first.updated_at
+            assert len(await guild.traverse(second)) == 1
+        async with guild.admin_scope("test", group=one):
+            assert await guild.MemoryRecord.all().count() == 0
+    assert await group_of("acme", **place) == other
+
+
+@pytest.mark.parametrize("online", [False, True], ids=["writes wait", "online"])
+async def test_groups_move_while_agents_write(home: str, online: bool) -> None:
+    place = place_of(home)
+    one, other = await names(**place)
+    stop, stored = asyncio.Event(), [[], []]  # type: ignore[var-annotated]
+
+    async def agent(number: int) -> None:
+        turn = 0
+        async with guild.connect(home, schema=citus.schema_of(home), check_schema=False):
+            while not stop.is_set():
+                turn += 1
+                texts = [f"{turn} {half}" for half in ("first", "second")]
+                async with guild.tenant_scope(f"tenant {number}", agent_id="scribe"):
+                    pair = [(await guild.remember(text, source_type="document")).memory for text in texts]
+                    await guild.relate(pair[1], pair[0], "follows")
+                stored[number] += texts
+
+    async with guild.connect(home, schema=citus.schema_of(home)):
+        for number in range(2):  # so each has its own group
+            await texts_of(f"tenant {number}")
+    agents = [asyncio.create_task(agent(number)) for number in range(2)]
+    nodes = await workers(home)
+    at_first = {group.name: group.node for group in await list_all(**place)}
+    target = next(node for node in nodes if node != at_first[one])
+    seen: list[float] = []
+    moved = await move(one, target, online=online, progress=lambda at: seen.append(at.fraction), **place)
+    assert (moved.source, moved.target) == (at_first[one], target)
+    assert seen[0] == 0
+    assert seen[-1] == 1
+    assert {group.name: group.node for group in await list_all(**place)}[one] == target
+    assert [done.group for done in await rebalance(online=online, **place)] in ([one], [other])
+    await asyncio.sleep(0.3)
+    stop.set()
+    await asyncio.gather(*agents)
+
+    async with guild.connect(home, schema=citus.schema_of(home)):
+        for number, texts in enumerate(stored):
+            assert (await texts_of(f"tenant {number}"))[1] == sorted(texts)
+            async with guild.admin_scope("test", group=(one, other)[number]):
+                assert await guild.MemoryRelationship.all().count() == len(texts) // 2
+    assert [finding for finding in await guild.schema.doctor(**place) if finding.level == "broken"] == []
+    assert [f.level for f in await guild.schema.doctor(**place) if f.subject == "policies of the shards"] == [
+        "ok",
+        "ok",
+    ]
+
+
+async def test_what_cannot_be_moved_is_refused(home: str) -> None:
+    place = place_of(home)
+    one, _ = await names(**place)
+    with pytest.raises(InvalidInputError, match="node: is none of the workers"):
+        await move(one, "nowhere:1", **place)
+    with pytest.raises(UnknownGroupError):
+        await move("nothing", (await workers(home))[0], **place)
+
+
+async def test_a_move_that_is_interrupted_is_mended_by_the_next(home: str) -> None:
+    place = place_of(home)
+    one, _ = await names(**place)
+    here = {group.name: group.node for group in await list_all(**place)}[one]
+    async with connected(home) as superuser:
+        await superuser.execute(f"ALTER TABLE {one}.memory_records NO FORCE ROW LEVEL SECURITY")
+        assert here is not None
+        await move(one, here, **place)
+        forced = "SELECT relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass"
+        assert await superuser.fetchval(forced, f"{one}.memory_records")
