@@ -34,7 +34,8 @@ def name_fields(error: Any) -> None:
             error.column_name, error.table_name = column, table
         case "23505", [constraint]:
             error.constraint_name = constraint
-            error.table_name = _TABLE_OF_UNIQUE.get(constraint)
+            of_key = constraint.removesuffix("_pkey") if constraint.endswith("_pkey") else None
+            error.table_name = _TABLE_OF_UNIQUE.get(constraint, of_key)
         case _, [table, constraint]:
             error.table_name, error.constraint_name = table, constraint
         case _, [_, constraint, table]:  # of the table that refers to the one that is named first

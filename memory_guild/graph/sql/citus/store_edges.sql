@@ -1,4 +1,4 @@
--- The same as store_edges.sql; why it looks for what is there and names no id is said in memories/sql/citus.
+-- The same as store_edges.sql; why it reads the table and names no id is said in memories/sql/citus/store_memories.sql.
 INSERT INTO memory_relationships
 (relationship_id, source_memory_id, target_memory_id, relationship_type, confidence_score, created_at)
 SELECT
@@ -12,11 +12,8 @@ FROM
     unnest($1::uuid[], $2::uuid[], $3::varchar[], $4::float8[])
     AS given (source_memory_id, target_memory_id, relationship_type, confidence_score)
 WHERE NOT EXISTS (
-    SELECT FROM memory_relationships AS present
-    WHERE
-        present.source_memory_id = given.source_memory_id
-        AND present.target_memory_id = given.target_memory_id
-        AND present.relationship_type = given.relationship_type
+    SELECT FROM memory_relationships AS nobodys
+    WHERE nobodys.relationship_id = '00000000-0000-0000-0000-000000000000' AND nobodys.relationship_type = ''
 )
 ORDER BY given.source_memory_id, given.target_memory_id, given.relationship_type
 ON CONFLICT (source_memory_id, target_memory_id, relationship_type) DO NOTHING
