@@ -194,7 +194,9 @@ class ScopeTransaction(TranslatingClient, TransactionWrapper):
             along_an_index: Whether an index has the whole order of the list. The planner must not take one that has
                 the beginning of it then, and sort the rest: that one leads past the rows of all tenants.
         """
-        wanted = ["plan_cache_mode = force_custom_plan"] + along_an_index * ["enable_incremental_sort = off"]
+        # A worker of Citus gets each statement with its values, and keeps no plan.
+        wanted = ["plan_cache_mode = force_custom_plan"] * (not self.is_distributed)
+        wanted += ["enable_incremental_sort = off"] * along_an_index
         innermost = self.innermost()  # what is set in a savepoint ends with it
         if missing := [setting for setting in wanted if setting not in innermost._planner_settings]:
             innermost._planner_settings.update(missing)
