@@ -217,7 +217,8 @@ async def create(
     Raises:
         SettingsError: There can be no schema of this name.
         UnknownGroupError: There is no group ``like``.
-        SchemaError: There is no catalogue yet, and others are connected; or a tenant is in another group already.
+        SchemaError: There is no catalogue yet, and others are connected; or a tenant is in another group already; or on
+            Citus the catalogue, or a group, would be in a schema of the wrong kind.
         PermissionDeniedError: The login may not create a schema.
         ConnectionFailedError: The server cannot be used.
     """
@@ -240,6 +241,8 @@ async def create(
                 return False
             if like is not None and like not in known:
                 raise UnknownGroupError(like, known)
+            if await connection.fetchval(statement("schema/citus/has_citus")):
+                await _refuse_mixture(connection, home, known)
             if is_first and not force:
                 await _refuse_other_sessions(connection)
             # The roles that the catalogue grants something to are made with the tables.
@@ -352,6 +355,20 @@ async def _transaction(connection: Connection) -> AsyncIterator[None]:
             for setting in ("statement_timeout = 0", "idle_in_transaction_session_timeout = 0", "jit = off"):
                 await connection.execute(f"SET LOCAL {setting}")
             yield
+
+
+async def _refuse_mixture(connection: Connection, home: str, known: list[str]) -> None:
+    """Raise where the catalogue would be on a worker of Citus, or plain tables a group beside distributed ones."""
+    if await connection.fetchval(statement("schema/citus/is_on_worker"), home):
+        raise SchemaError(
+            f"the schema {home} is one of Citus, which cannot have the catalogue; let MEMORY_GUILD_SCHEMA name another"
+            f" one, such as public, and create the group {home}"
+        )
+    if known and not await connection.fetchval(statement("schema/citus/is_on_worker"), known[0]):
+        raise SchemaError(
+            f"the tables of the schema {known[0]} are no distributed ones, so they cannot be a group beside those of"
+            " Citus; let MEMORY_GUILD_SCHEMA name a schema without tables"
+        )
 
 
 async def _refuse_other_sessions(connection: Connection) -> None:
