@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import asyncpg
@@ -11,10 +10,10 @@ import pytest
 import stamina
 
 import memory_guild as guild
-from memory_guild.database import migrations
 from memory_guild.database.migrations import known_migrations
 from memory_guild.errors import SchemaError, TablesExistError, is_retryable
 from tests.databases import run_statement
+from tests.search.earlier import upgrade_to_before
 from tests.search.words import Connection, assert_vectors_are_true
 from tests.tenancy.logins import AGENT, login
 
@@ -64,24 +63,10 @@ async def test_memories_that_are_there_already_are_indexed(filled: str) -> None:
     assert (await guild.schema.validate(filled)).differences == ()
 
 
-async def upgrade_to_earlier_weights(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Install the search as it was before words were weighed otherwise; the names of the migrations since."""
-    known = known_migrations("search")
-    weighing = next(number for number, name in enumerate(known) if name.endswith("_weights_of_words.py"))
-    earlier, later = known[:weighing], known[weighing:]
-    shutil.copytree(migrations.migrations_folder(), folder / "migrations")
-    for name in later:
-        (folder / "migrations" / "search" / name).unlink()
-    with monkeypatch.context() as patched:
-        patched.setattr(migrations, "migrations_folder", lambda: folder / "migrations")
-        assert await guild.upgrade(url, search=True) == earlier
-    return later
-
-
 async def test_words_that_an_earlier_version_weighed_are_made_anew(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later = await upgrade_to_earlier_weights(filled, tmp_path, monkeypatch)
+    later = await upgrade_to_before("_weights_of_words.py", filled, tmp_path, monkeypatch)
     with pytest.raises(AssertionError):
         await assert_all_vectors_are_true(filled)
 
@@ -94,7 +79,7 @@ async def test_words_that_an_earlier_version_weighed_are_made_anew(
 async def test_functions_of_triggers_are_replaced_when_no_scope_runs_them(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later = await upgrade_to_earlier_weights(filled, tmp_path, monkeypatch)
+    later = await upgrade_to_before("_weights_of_words.py", filled, tmp_path, monkeypatch)
     watching = await asyncpg.connect(filled)
     async with guild.connect(filled, check_schema=False), guild.tenant_scope("acme", agent_id="scribe"):
         first = await guild.remember("The door is red.", source_type="document")
