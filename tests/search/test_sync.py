@@ -553,7 +553,8 @@ async def test_a_sweep_finds_what_is_left_of_a_tenant_that_is_gone(index: DictIn
     await remember_and_attach("acme", "The door is red.")
     await guild.sync_vectors()
     await past_scopes.execute(
-        "SET session_replication_role = replica; DELETE FROM memory_records; DELETE FROM memory_vectors; RESET ALL"
+        "SET session_replication_role = replica; DELETE FROM memory_records; DELETE FROM memory_embeddings;"
+        " DELETE FROM memory_vectors; RESET ALL"
     )
     assert await guild.sweep_vectors() == guild.SweepReport()
     assert await guild.sweep_vectors(tenant_id="acme", model=MODEL) == guild.SweepReport(listed=1, orphans=1)
