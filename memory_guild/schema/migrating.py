@@ -142,11 +142,20 @@ def _require_group(schema: str, groups: list[str]) -> None:
 async def _turn(lock: Connection) -> AsyncIterator[None]:
     """A transaction in which no other process upgrades this schema."""
     # The lock has its own connection: a migration that commits or fails must not release it.
-    async with lock.transaction():
-        await lock.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+    async with unhurried_transaction(lock):
         while not await lock.fetchval(statement("schema/upgrade_lock")):  # noqa: ASYNC110 - another process ends it
             await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
         yield
+
+
+@asynccontextmanager
+async def unhurried_transaction(connection: Connection) -> AsyncIterator[None]:
+    """A transaction that may take as long as it needs."""
+    with translated_errors():
+        async with connection.transaction():
+            for setting in ("statement_timeout = 0", "idle_in_transaction_session_timeout = 0", "jit = off"):
+                await connection.execute(f"SET LOCAL {setting}")
+            yield
 
 
 async def pending_migrations(app: str) -> list[str]:

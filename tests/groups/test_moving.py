@@ -17,6 +17,7 @@ from memory_guild.database.statements import statement
 from memory_guild.errors import InvalidInputError, LockNotAvailableError, SchemaError, UnknownGroupError
 from memory_guild.protocols import IndexEntry
 from memory_guild.schema import groups as groups_of_database
+from memory_guild.schema import moving_tenants
 from memory_guild.schema.groups import TenantMove, group_of, list_all, move_tenant
 from memory_guild.types import AuditEvent
 from tests.databases import run_statement
@@ -224,7 +225,7 @@ async def test_scopes_that_wait_for_a_move_keep_no_connection_from_others(
 
 
 async def test_a_scope_that_does_not_end_makes_the_move_give_up(groups: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groups_of_database, "_LOCK_ATTEMPTS", 2)
+    monkeypatch.setattr(moving_tenants, "_LOCK_ATTEMPTS", 2)
     await remember_in(groups, "public", "acme")
     async with guild.tenant_scope("acme"):
         with pytest.raises(LockNotAvailableError):
