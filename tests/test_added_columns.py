@@ -137,7 +137,9 @@ STATEMENTS = [
     f"{package}/{path.name.removesuffix('.sql')}"
     for package in ("memories", "graph")
     for path in files("memory_guild").joinpath(package, "sql").iterdir()
-    if not path.name.startswith("stage_") and path.name.removesuffix(".sql") not in NOT_PREPARED
+    if path.name.endswith(".sql")
+    and not path.name.startswith("stage_")
+    and path.name.removesuffix(".sql") not in NOT_PREPARED
 ]
 
 

@@ -499,6 +499,7 @@ def test_tortoise_orm_is_what_tortoise_and_aerich_expect() -> None:
     assert config["apps"] == {
         "models": {"models": ["memory_guild.models", "aerich.models"], "default_connection": "default"},
         "search": {"models": ["memory_guild.search.tables"], "default_connection": "default"},
+        "groups": {"models": ["memory_guild.schema.tables"], "default_connection": "default"},
     }
     assert (config["use_tz"], config["timezone"]) == (True, "UTC")
 

@@ -26,7 +26,8 @@ async def home() -> AsyncIterator[str]:
         groups = [f"{name}_{letter}" for letter in "ab"]
         for group in groups:
             assert await create(group, database_url=url, schema=name, force=True)
-        yield url
+    yield url
+    async with connected(url) as superuser:  # a new connection: a test may have ended what the other one has to workers
         await superuser.execute("SET client_min_messages = warning")
         for schema in [*await names(database_url=url, schema=name), name]:
             await superuser.execute(f"DROP SCHEMA {schema} CASCADE")
@@ -152,6 +153,66 @@ async def test_groups_move_while_agents_write(home: str, online: bool) -> None:
         "ok",
         "ok",
     ]
+
+
+KILLS = """
+SELECT run_command_on_workers(format(
+    $$ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE current_setting('port') = %L AND backend_type = 'client backend' AND pid <> pg_backend_pid() $$, $1::text
+))
+"""
+"""Ends all sessions on one worker, as when it crashes; it is back at once."""
+
+
+async def test_a_worker_that_loses_its_sessions_halves_nothing_and_disturbs_no_other(home: str) -> None:
+    place = place_of(home)
+    one, other = await names(**place)
+    nodes = await workers(home)
+    await move(one, nodes[0], **place)
+    await move(other, nodes[1], **place)
+    stop = asyncio.Event()
+    stored: list[list[str]] = [[], []]
+    errors: list[list[Exception]] = [[], []]
+
+    async def agent(number: int) -> None:
+        turn = 0
+        async with guild.connect(home, schema=citus.schema_of(home), check_schema=False):
+            while not stop.is_set():
+                turn += 1
+                texts = [f"{turn} {half}" for half in ("first", "second")]
+                try:
+                    async with guild.tenant_scope(f"tenant {number}", agent_id="scribe"):
+                        pair = [(await guild.remember(text, source_type="document")).memory for text in texts]
+                        await guild.relate(pair[1], pair[0], "follows")
+                except guild.MemoryGuildError as error:
+                    errors[number].append(error)
+                    await asyncio.sleep(0.02)
+                else:
+                    stored[number] += texts
+
+    async with guild.connect(home, schema=citus.schema_of(home)):
+        for number in range(2):
+            await texts_of(f"tenant {number}")
+    agents = [asyncio.create_task(agent(number)) for number in range(2)]
+    async with connected(home) as superuser:
+        for _ in range(10):
+            await asyncio.sleep(0.2)
+            await superuser.fetch(KILLS, nodes[0].rpartition(":")[2])
+    before = len(stored[0])
+    while len(stored[0]) < before + 4:  # noqa: ASYNC110 - it works again
+        await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.gather(*agents)
+
+    assert errors[0]
+    assert errors[1] == []
+    async with guild.connect(home, schema=citus.schema_of(home)):
+        for number, texts in enumerate(stored):
+            found = (await texts_of(f"tenant {number}"))[1]
+            assert set(texts) <= set(found)  # whether an interrupted commit took place, nobody was told
+            assert len(found) == len({text.partition(" ")[0] for text in found}) * 2
+            async with guild.admin_scope("test", group=(one, other)[number]):
+                assert await guild.MemoryRelationship.all().count() == len(found) // 2
 
 
 async def test_a_catalogue_is_on_the_coordinator_and_its_groups_are_on_workers(home: str) -> None:

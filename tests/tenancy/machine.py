@@ -52,7 +52,7 @@ class Machine:
     async def _kill(self, pid: int) -> None:
         """End a backend, and wait until it is gone."""
         async with self._turn:
-            await self._superuser.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+            await self._superuser.fetchval("SELECT pg_terminate_backend($1::int, 5000::bigint)", pid)
 
     async def step(self, programs: list[Program]) -> None:
         """Run the programs at once, then compare everything with the model."""

@@ -33,7 +33,7 @@ async def kill_backend(url: str) -> None:
     """End the current scope's connection from outside."""
     pid = await backend_pid()
     async with connected(url) as superuser:
-        assert await superuser.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+        assert await superuser.fetchval("SELECT pg_terminate_backend($1::int, 5000::bigint)", pid)
 
 
 async def enter(context: AbstractAsyncContextManager[Any]) -> None:

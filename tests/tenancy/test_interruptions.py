@@ -296,7 +296,7 @@ async def test_a_connection_that_was_killed_in_the_pool_is_one_error_at_most(sma
         async with tenant_scope("acme"):
             pid = await backend_pid()
         async with connected(small_pool) as superuser:
-            await superuser.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+            await superuser.execute("SELECT pg_terminate_backend($1::int, 5000::bigint)", pid)
         try:
             assert await texts() == []
         except ServerUnreachableError:

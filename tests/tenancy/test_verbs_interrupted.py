@@ -168,7 +168,7 @@ async def test_a_backend_that_is_killed_while_the_verb_waits(small_pool: str, ve
     async with held_back(small_pool) as other:
         task = asyncio.create_task(store())
         await until_it_waits(other, await began)
-        await other.fetchval("SELECT pg_terminate_backend($1, 5000)", await began)
+        await other.fetchval("SELECT pg_terminate_backend($1::int, 5000::bigint)", await began)
         with pytest.raises(ServerUnreachableError):
             await task
 
@@ -182,7 +182,7 @@ async def test_a_backend_that_is_killed_between_two_windows(small_pool: str) -> 
         for number in range(5000):
             if number == 3000:
                 async with connected(small_pool) as superuser:
-                    assert await superuser.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+                    assert await superuser.fetchval("SELECT pg_terminate_backend($1::int, 5000::bigint)", pid)
             yield item(f"text {number}")
 
     with pytest.raises(ServerUnreachableError):
