@@ -114,7 +114,9 @@ class RegoEngine:
             self._thread = _own_thread()  # no thread lives on in a fork
 
     async def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            await self._kill()  # it has ended by itself, and its pipes are still open
+        if self._process is None:
             # At once, so that no cancellation leaves one behind.
             self._process = _start(self._timeout_seconds + _GRACE_SECONDS)
             await self._exchange(self._process, b'{"do": "nothing", "with": {}}\n', _STARTING_SECONDS)

@@ -14,6 +14,11 @@ pytest.importorskip("milvus_lite")
 
 from memory_guild.search.vectors.milvus import MilvusIndex
 
+# Where several calls begin a collection at once, the library leaves its log of changes to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <_io.FileIO.*wal_data:pytest.PytestUnraisableExceptionWarning"
+)
+
 
 class TestInAFile(IndexProperties):
     @pytest.fixture
