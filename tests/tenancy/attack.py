@@ -56,8 +56,8 @@ class World:
                 yield witness
 
 
-_outcomes_alone: dict[str, str] = {}
-"""How each operation ends where nobody else is: the same for every login, so it is looked up once."""
+_outcomes_alone: dict[tuple[type[Witness], str], str] = {}
+"""How each operation ends where nobody else is: the same for every login, so it is looked up once for each witness."""
 
 
 async def attempt(operation: Operation, aim: Aim, tenant_id: str = ATTACKER) -> str:
@@ -80,10 +80,10 @@ async def leaks_of(table: Callable[[], Iterable[Operation]], crowded: World, alo
     """
     async with alone.entered(crowded=False) as witness:
         operations = list(table())
-        new = {operation.name for operation in operations if operation.name not in _outcomes_alone}
+        new = {one.name for one in operations if (alone.witness, one.name) not in _outcomes_alone}
         for operation in operations:
             if operation.name in new:
-                _outcomes_alone[operation.name] = await attempt(operation, STRANGERS_ROWS)
+                _outcomes_alone[alone.witness, operation.name] = await attempt(operation, STRANGERS_ROWS)
                 assert await witness.others_are_unchanged()
     leaks = []
     async with crowded.entered(crowded=True) as witness:
@@ -96,7 +96,7 @@ async def leaks_of(table: Callable[[], Iterable[Operation]], crowded: World, alo
 
 
 async def _aimed_at_the_stranger(operation: Operation, witness: Witness) -> AsyncIterator[str]:
-    outcome, alone = await attempt(operation, STRANGERS_ROWS), _outcomes_alone[operation.name]
+    outcome, alone = await attempt(operation, STRANGERS_ROWS), _outcomes_alone[type(witness), operation.name]
     COUNT.operations += 1
     if not await witness.others_are_unchanged():
         yield "changed a stranger's row"
@@ -107,7 +107,7 @@ async def _aimed_at_the_stranger(operation: Operation, witness: Witness) -> Asyn
 
 
 async def _aimed_at_nothing(operation: Operation, witness: Witness) -> AsyncIterator[str]:
-    outcome, alone = await attempt(operation, NOWHERE), _outcomes_alone[operation.name]
+    outcome, alone = await attempt(operation, NOWHERE), _outcomes_alone[type(witness), operation.name]
     if not await witness.others_are_unchanged():
         yield "changed a stranger's row, aimed at nothing"
     if secrets := secrets_in(outcome):
