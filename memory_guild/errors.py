@@ -659,6 +659,13 @@ class SearchNotInstalledError(SchemaError):
         )
 
 
+class NoGroupError(SchemaError):
+    """The database has a catalogue of groups of tenants, and no group in it (SQLSTATE MG007)."""
+
+    def __init__(self) -> None:
+        super().__init__("this database has no group of tenants yet; run `memory-guild groups create NAME`")
+
+
 class UndefinedObjectError(SchemaError, DatabaseError):
     """The database has no such table, column or function (SQLSTATE 42P01, 42703, 42883 and others)."""
 
@@ -708,8 +715,6 @@ class SeveralGroupsError(ScopeError):
         super().__init__(
             f"this database has several groups of tenants: {', '.join(groups)}; name one, as in"
             " `admin_scope(reason, group=…)`"
-            if groups
-            else "this database has no group of tenants yet; run `memory-guild groups create NAME`"
         )
         self.groups = groups
 

@@ -198,7 +198,9 @@ class tenant_scope(_ScopeBlock):  # noqa: N801 - used like a function, as asynci
         SealError: The database is sealed, and this process has no key that opens it.
         ScopeAbortedError: At the end, where a statement had failed and its error was caught inside.
         ScopeIdleError: The scope waited too long between two statements.
-        TenantMovedError: The tenant was moved to other groups again and again meanwhile.
+        TenantMovedError: The tenant was moved to other groups again and again meanwhile. While it is being moved, the
+            scope waits, without a connection of the pool.
+        NoGroupError: The database has a catalogue of groups of tenants, and no group in it.
     """
 
     def __init__(self, tenant_id: str, agent_id: str | None = None) -> None:
@@ -227,6 +229,7 @@ class admin_scope(_ScopeBlock):  # noqa: N801 - used like a function
         InvalidInputError: The reason is no text that PostgreSQL can store.
         SeveralGroupsError: The database has several groups, and none is named.
         UnknownGroupError: The database has no group of this name.
+        NoGroupError: The database has a catalogue of groups of tenants, and no group in it.
     """
 
     def __init__(self, reason: str = "not given", *, group: str | None = None) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from memory_guild.database.quoting import quote_identifier, quote_literal
-from memory_guild.errors import InvalidInputError, SeveralGroupsError, UnknownGroupError
+from memory_guild.errors import InvalidInputError, NoGroupError, SeveralGroupsError, UnknownGroupError
 from memory_guild.settings import checked_schema
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Groups:
 
         Raises:
             InvalidInputError: The caller's own placement returned no name of a schema.
-            SchemaError: There is no group yet; or the group's tables are not those of this version.
+            NoGroupError: There is no group yet.
+            SchemaError: The group's tables are not those of this version.
         """
         group = await self.chosen(tenant_id) or self._placed.get(tenant_id) or await self._place(tenant_id)
         await self._check(group)
@@ -85,10 +86,13 @@ class Groups:
 
         Raises:
             SeveralGroupsError: It names none, and there are several.
+            NoGroupError: There is none.
             UnknownGroupError: There is none of this name.
         """
         names = await self.names()
-        if group is None and len(names) != 1:
+        if not names:
+            raise NoGroupError
+        if group is None and len(names) > 1:
             raise SeveralGroupsError(names)
         chosen = names[0] if group is None else checked_schema(group)
         if self.confirms and chosen not in names:

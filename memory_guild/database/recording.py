@@ -19,6 +19,8 @@ from memory_guild.database.trail import Entry, Trail
 from memory_guild.errors import MemoryGuildError, ServerUnreachableError
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from memory_guild.database.transaction import ScopeTransaction, ScopeTransactionContext
 
 _log = logging.getLogger("memory_guild.audit")
@@ -41,13 +43,19 @@ def trail_of(transaction: ScopeTransaction) -> Trail:
 
 async def write(transaction: ScopeTransaction, entries: Iterable[Entry]) -> None:
     """Write entries in a transaction, in one statement."""
-    if rows := [_row(entry) for entry in entries]:
+    if given := list(entries):
         with translated_errors():
             async with transaction.driver() as driver:
-                if transaction.is_distributed:
-                    await driver.executemany(statement("database/citus/record_entry"), rows)
-                else:
-                    await driver.execute(statement("database/record_entries"), *map(list, zip(*rows, strict=True)))
+                await add(driver, given, is_distributed=transaction.is_distributed)
+
+
+async def add(driver: asyncpg.Connection[asyncpg.Record], entries: Iterable[Entry], *, is_distributed: bool) -> None:
+    """Add entries to the audit of the schema that a connection works in."""
+    rows = [_row(entry) for entry in entries]
+    if is_distributed:
+        await driver.executemany(statement("database/citus/record_entry"), rows)
+    else:
+        await driver.execute(statement("database/record_entries"), *map(list, zip(*rows, strict=True)))
 
 
 async def outlive(ended: ScopeTransactionContext, entries: Iterable[Entry]) -> None:

@@ -35,6 +35,7 @@ from memory_guild.errors import (
     InternalError,
     LockNotAvailableError,
     MemoryGuildError,
+    NoGroupError,
     PermissionDeniedError,
     ProgrammingError,
     ReadOnlyError,
@@ -46,7 +47,6 @@ from memory_guild.errors import (
     SearchNotInstalledError,
     SelfReferenceError,
     ServerUnreachableError,
-    SeveralGroupsError,
     StatementCanceledError,
     TenantMismatchError,
     TenantMovedError,
@@ -531,7 +531,7 @@ def _moving(error: asyncpg.PostgresError) -> MemoryGuildError:
 
 
 def _no_group(error: asyncpg.PostgresError) -> MemoryGuildError:
-    return SeveralGroupsError([])
+    return NoGroupError()
 
 
 def _not_asked(error: asyncpg.PostgresError) -> MemoryGuildError:

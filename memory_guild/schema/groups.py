@@ -93,9 +93,17 @@ class GroupUpgrade:
 
 
 async def names(*, database_url: str | None = None, schema: str | None = None) -> list[str]:
-    """The names of the groups, the oldest first; none where the database has no catalogue of groups.
+    """The names of the groups, the oldest first. An agent's login may ask, too.
 
-    An agent's login may ask, too.
+    Args:
+        database_url: The server; by default ``MEMORY_GUILD_DATABASE_URL``, and without it the embedded one.
+        schema: The schema that has the catalogue; by default ``MEMORY_GUILD_SCHEMA``.
+
+    Returns:
+        The names; none where the database has no catalogue of groups.
+
+    Raises:
+        ConnectionFailedError: The server cannot be used.
     """
     async with connect_for_maintenance(database_url, schema=schema, as_owner=False):
         groups = client().groups
@@ -125,8 +133,9 @@ async def list_all(*, database_url: str | None = None, schema: str | None = None
                 return []
             found = [Group(**row) for row in await connection.fetch(statement("schema/groups"))]
             if client().pool.is_distributed:
-                names = [group.name for group in found]
-                rows = await connection.fetch(statement("schema/citus/nodes_of_groups"), names)
+                rows = await connection.fetch(
+                    statement("schema/citus/nodes_of_groups"), [group.name for group in found]
+                )
                 there = {row["group_name"]: row for row in rows}
                 found = [
                     group._replace(node=there[group.name]["node"], size_bytes=there[group.name]["size_bytes"])
@@ -213,7 +222,7 @@ async def create(
                 return False
             if like is not None and like not in known:
                 raise UnknownGroupError(like, known)
-            if await connection.fetchval(statement("schema/citus/has_citus")):
+            if (await seals.state_of(connection, home))["has_citus"]:
                 await _refuse_mixture(connection, home, known)
             if is_first and not force:
                 await _refuse_other_sessions(connection)
@@ -234,7 +243,8 @@ async def upgrade_all(
 ) -> list[GroupUpgrade]:
     """Apply the migrations that the catalogue and its groups lack, several groups at a time.
 
-    A group that fails keeps none of the others from being upgraded. Run it again for those.
+    A group that fails keeps none of the others from being upgraded. Run it again for those. Migrations are applied one
+    at a time, because Aerich knows one database in a process; what follows them, such as indexing words, is not.
 
     Args:
         at_once: How many groups to upgrade at a time.

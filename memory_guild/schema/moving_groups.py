@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from memory_guild.database.connecting import connect_for_maintenance
 from memory_guild.database.engine import client
 from memory_guild.database.groups import has_catalogue, schemas_with_tables
+from memory_guild.database.seal import state_of
 from memory_guild.database.sqlstate import translated_errors
 from memory_guild.database.statements import statement
 from memory_guild.errors import InvalidInputError, SchemaError, UnknownGroupError
@@ -114,7 +115,7 @@ async def rebalance(
 async def _coordinator() -> AsyncIterator[Connection]:
     async with client().dedicated_connection() as connection:
         with translated_errors():
-            if not await connection.fetchval(statement("schema/citus/has_citus")):
+            if not (await state_of(connection, client().schema))["has_citus"]:
                 raise SchemaError(
                     "this server has no Citus, so its groups have nowhere to move to; `memory-guild groups move-tenant`"
                     " moves a tenant to another group"

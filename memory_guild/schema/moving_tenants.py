@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import uuid4
+from typing import TYPE_CHECKING, NamedTuple
 
 from memory_guild.database.conflicts import repeated
 from memory_guild.database.connecting import connect_for_maintenance
@@ -15,7 +13,9 @@ from memory_guild.database.engine import client, working_in
 from memory_guild.database.groups import has_catalogue, schemas_with_tables
 from memory_guild.database.migrations import SEARCH, applied_migrations, check_migrations
 from memory_guild.database.quoting import quote_identifier
+from memory_guild.database.recording import add, log
 from memory_guild.database.statements import statement
+from memory_guild.database.trail import Entry
 from memory_guild.errors import (
     InvalidInputError,
     LockNotAvailableError,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     import asyncpg
 
     Connection = asyncpg.Connection[asyncpg.Record]
+
+_LAST_STEP_WITHOUT_SOURCES = 2
+"""The first statements of the move make the data sources that the other group lacks; later ones name them."""
 
 _ATTEMPTS = 10
 _LOCK_ATTEMPTS = 30
@@ -116,18 +119,25 @@ async def _move(tenant_id: str, target: str) -> TenantMove:
         rows: dict[str, int] = {}
         if not client().pool.is_distributed:  # on Citus only a superuser may
             await connection.execute("SET LOCAL ROLE memory_guild_admin")
-        for steps in (range(1, 3), range(3, 100)):
-            same = json.dumps({} if 1 in steps else await _same_sources(connection, source, target))
+        for has_sources in (False, True):
+            same = json.dumps(await _same_sources(connection, source, target) if has_sources else {})
             for step in await connection.fetch(statement("schema/moving_statements"), source, target, tenant_id, same):
-                done = await connection.execute(step["statement"]) if step["position"] in steps else ""
-                if done.startswith("INSERT"):
-                    rows[step["table_name"]] = int(done.rpartition(" ")[2])
+                if (step["position"] > _LAST_STEP_WITHOUT_SOURCES) == has_sources:
+                    done = await connection.execute(step["statement"])
+                    if done.startswith("INSERT"):
+                        rows[step["table_name"]] = int(done.rpartition(" ")[2])
+        entries = []
         for group in (source, target):
             await connection.execute(f"SET LOCAL search_path = {quote_identifier(group)}")
-            await _record(connection, tenant_id, target, {"from": source, "rows": rows})
+            details = {"from": source, "rows": rows}
+            entry = Entry(AuditEvent.MOVE, "done", tenant_id=tenant_id, subject=target, details=details)
+            await add(connection, [entry], is_distributed=client().pool.is_distributed)
+            entries.append(entry)
         await connection.execute(f"RESET ROLE; SET LOCAL search_path = {quote_identifier(home)}")
         await connection.execute(statement("schema/change_placement"), tenant_id, source, target)
-        return TenantMove(tenant_id, source, target, rows)
+    for entry in entries:
+        log(entry)
+    return TenantMove(tenant_id, source, target, rows)
 
 
 async def _same_sources(connection: Connection, source: str, target: str) -> dict[str, str]:
@@ -156,17 +166,3 @@ async def _refuse_to_move(source: str, target: str) -> None:
             f"the group {source} has the search, and {target} has not, so the tenant's vectors would be lost; run"
             f" `memory-guild upgrade --search` with MEMORY_GUILD_SCHEMA={target}"
         )
-
-
-async def _record(connection: Connection, tenant_id: str, target: str, details: dict[str, Any]) -> None:
-    entry: Sequence[Any] = (
-        uuid4(),
-        tenant_id,
-        None,
-        AuditEvent.MOVE.value,
-        target,
-        "done",
-        None,
-        json.dumps(details),
-    )
-    await connection.execute(statement("database/record_entries"), *([value] for value in entry))

@@ -11,7 +11,7 @@ from memory_guild.database.connecting import connect_for_maintenance
 from memory_guild.database.engine import client
 from memory_guild.database.groups import catalogue_lock, schemas_with_tables
 from memory_guild.database.sqlstate import translated_errors
-from memory_guild.errors import InvalidInputError, SeveralGroupsError
+from memory_guild.errors import InvalidInputError, NoGroupError
 from memory_guild.schema.shards import quicken
 from memory_guild.settings import SealKey
 
@@ -59,7 +59,7 @@ async def seal(database_url: str | None = None, *, schema: str | None = None, ke
         for group in groups:
             await quicken(connection, group)
     if wanted is None:
-        raise SeveralGroupsError([])
+        raise NoGroupError
     return wanted.text
 
 

@@ -123,9 +123,16 @@ async def test_all_that_a_tenant_has_goes_along(any_groups_url: str, request: py
             assert of_tenant(again, ids[tenant_id], tenant_id) == of_tenant(before, ids[tenant_id], tenant_id)
 
 
-async def test_what_is_moved_is_in_the_audit_of_both_groups(groups: str) -> None:
+async def test_what_is_moved_is_in_the_audit_of_both_groups_and_in_the_log(
+    groups: str, caplog: pytest.LogCaptureFixture
+) -> None:
     await remember_in(groups, "public", "acme")
-    await move_tenant("acme", "north", database_url=groups)
+    with caplog.at_level("INFO", "memory_guild.audit"):
+        await move_tenant("acme", "north", database_url=groups)
+    assert [getattr(record, "event", None) for record in caplog.records if record.name == "memory_guild.audit"] == [
+        AuditEvent.MOVE,
+        AuditEvent.MOVE,
+    ]
     for group in ("public", "north"):
         async with guild.admin_scope("test", group=group):
             (entry,) = await guild.audit.entries(event=AuditEvent.MOVE)

@@ -17,6 +17,7 @@ from memory_guild.database.engine import client
 from memory_guild.errors import (
     InvalidInputError,
     MigrationsPendingError,
+    NoGroupError,
     PermissionDeniedError,
     SchemaError,
     ScopeError,
@@ -214,7 +215,7 @@ async def test_an_agents_login_needs_nothing_but_the_application_role(groups_url
 async def test_a_catalogue_without_a_group_says_what_to_do(groups_url: str) -> None:
     await run_statement(groups_url, "TRUNCATE memory_groups CASCADE")
     async with guild.connect(groups_url):
-        with pytest.raises(SeveralGroupsError, match="no group of tenants yet; run `memory-guild groups create NAME`"):
+        with pytest.raises(NoGroupError, match="no group of tenants yet; run `memory-guild groups create NAME`"):
             await group_of("acme")
 
 
