@@ -56,7 +56,7 @@ class Opening:
         role: The role that the scope runs as.
         tenant_id: Its tenant; None for all of them.
         pool: Where the connection comes from. It knows its database's seal only once it is open.
-        group: The schema that it works in; by default the one of the settings.
+        group: The schema that it works in.
         confirms_group: Whether the database has to confirm that the tenant is in this group.
 
     Attributes:
@@ -64,13 +64,13 @@ class Opening:
     """
 
     def __init__(
-        self, role: str, tenant_id: str | None, pool: Pool, group: str | None = None, *, confirms_group: bool = False
+        self, role: str, tenant_id: str | None, pool: Pool, group: str, *, confirms_group: bool = False
     ) -> None:
         self._role = role
         self._tenant_id = tenant_id
         self._pool = pool
         self._settings = pool.settings
-        self.group = pool.settings.schema if group is None else group
+        self.group = group
         self._confirms_group = confirms_group
 
     def again(self) -> Opening:

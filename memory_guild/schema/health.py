@@ -23,6 +23,9 @@ from memory_guild.schema.indexes import vector_indexes
 from memory_guild.schema.shards import quickness
 from memory_guild.settings import OFF, OPA, sources_must_be_named
 
+_GONE = Finding("broken", "tables", "they are gone", "restore the group's schema from a backup")
+"""Of a group that is in the catalogue: tables that are made anew would be empty."""
+
 
 async def doctor(database_url: str | None = None, *, schema: str | None = None) -> list[Finding]:
     """Check everything that isolates the tenants of this database; each finding says how to fix it.
@@ -46,7 +49,8 @@ async def doctor(database_url: str | None = None, *, schema: str | None = None) 
                 found = [await _server(), await _pooler(), *await _catalogue(names)]
                 for name in names:
                     async with connect_for_maintenance(database_url, schema=name, as_owner=False):
-                        found += [_of_group(finding, name) for finding in await _tables()]
+                        tables = [_GONE] if await is_empty() else await _tables()
+                        found += [_of_group(finding, name) for finding in tables]
                 return found
             if await is_empty():
                 return [Finding("broken", "migrations", "the database has no tables yet", "run `memory-guild upgrade`")]

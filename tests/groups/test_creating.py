@@ -238,6 +238,13 @@ async def test_tables_that_are_gone_are_not_made_anew(groups_url: str) -> None:
         "None",
         "the tables of the group north are gone; restore its schema from a backup",
     ]
+    broken = [one for one in await guild.schema.doctor(groups_url) if one.level == "broken"]
+    assert [(one.group, one.detail, one.mend) for one in broken] == [
+        ("north", "they are gone", "restore the group's schema from a backup")
+    ]
+    with pytest.raises(SchemaError, match="the tables of the group north are gone; name another one with `like`"):
+        await create("south", like="north", database_url=groups_url, force=True)
+    assert await names(database_url=groups_url) == ["public", "north"]
     async with guild.connect(groups_url), guild.tenant_scope("acme") as scope:
         assert scope.group == "public"
     with pytest.raises(guild.MemoryGuildError):
