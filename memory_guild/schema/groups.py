@@ -321,9 +321,7 @@ async def _make_tables(group: str, model: str | None, database_url: str | None) 
     if model is not None:
         async with working_in(model):
             if await is_empty():
-                raise SchemaError(
-                    f"the tables of the group {model} are gone; name another one to take after, with `like`"
-                )
+                raise SchemaError(f"the tables of the group {model} are gone; name another one with `like`")
             has_search = bool(await applied_migrations(SEARCH))
             if has_search:
                 (row,) = await client().execute_query_dict(statement("schema/text_search"))

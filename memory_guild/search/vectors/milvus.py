@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -66,6 +68,9 @@ class MilvusIndex:
         shown = f"milvus:{without_secrets(store)}" if isinstance(store, str) else name
         self._calls = Calls(shown, "pymilvus", timeout_seconds, _status_of)
         self._page_size = page_size
+        # In a file one call after the other, also where its caller has given up: there the library opens its log of
+        # changes with the first write, and two at once would each begin it anew.
+        self._threads = ThreadPoolExecutor(1, "memory-guild-milvus") if packages else None
         self._opening = asyncio.Lock()
         self._creating = asyncio.Lock()
 
@@ -148,7 +153,7 @@ class MilvusIndex:
                 )
             while True:
                 async with self._calls.request():
-                    page = await asyncio.to_thread(pages.next)
+                    page = await self._in_thread(pages.next)
                 for row in page:
                     yield IndexEntry(UUID(row["memory_id"]), row["fingerprint"])
                 if not page:
@@ -171,7 +176,10 @@ class MilvusIndex:
     async def _do(self, method: str, *arguments: Any, **named: Any) -> Any:
         client = await self._client()
         call: Callable[..., Any] = getattr(client, method)
-        return await asyncio.to_thread(call, *arguments, timeout=self._calls.timeout_seconds, **named)
+        return await self._in_thread(partial(call, *arguments, timeout=self._calls.timeout_seconds, **named))
+
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def _collections(self, prefix: str) -> set[str]:
         return {name for name in await self._do("list_collections") if name.startswith(prefix)}
