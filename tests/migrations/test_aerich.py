@@ -122,7 +122,24 @@ async def test_whole_life_of_the_search(empty_database_url: str, has_vectors: bo
     assert files() == before
 
 
-@pytest.mark.parametrize("app", [[], ["--app", "search"]], ids=["models", "search"])
+@pytest.mark.long
+async def test_whole_life_of_the_catalogue_of_groups(empty_database_url: str) -> None:
+    url, before = empty_database_url, files()
+    app = ["--app", "groups"]
+    aerich(url, "upgrade")
+    five = await tables(url)
+
+    assert aerich(url, *app, "heads").split() == known_migrations("groups")
+    assert f"Success upgrading to {known_migrations('groups')[0]}" in aerich(url, *app, "upgrade")
+    assert {*five, "memory_groups", "memory_placements"} == set(await tables(url))
+    assert "No changes detected" in aerich(url, *app, "migrate", "--no-input")
+    assert (await validate(url)).differences == ()
+    assert "Success downgrading to" in aerich(url, *app, "downgrade", "--yes")
+    assert await tables(url) == five
+    assert files() == before
+
+
+@pytest.mark.parametrize("app", [[], ["--app", "search"], ["--app", "groups"]], ids=["models", "search", "groups"])
 @pytest.mark.long
 def test_migrate_needs_no_server(app: list[str]) -> None:
     before = files()
