@@ -33,7 +33,8 @@ from tests.databases import run_statement
 from tests.groups.placed import count_of, remember_in, texts_of
 from tests.search.indexes import DictIndex
 from tests.tenancy.counting_proxy import counting_proxy
-from tests.tenancy.logins import AGENT, login
+from tests.tenancy.logins import AGENT, login, user_of
+from tests.tenancy.pgbouncer import PROGRAM, pgbouncer, through
 
 
 async def group_of(tenant_id: str) -> str:
@@ -291,3 +292,24 @@ async def test_opening_a_scope_takes_one_round_trip_in_each_group(
             async with guild.tenant_scope(tenant_id):
                 assert trips.since_last() == 1
             assert trips.since_last() == 1
+
+
+async def test_groups_behind_a_pooler(groups_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One session of the server serves scopes of both groups, of sealed ones too, one after the other."""
+    if PROGRAM is None:
+        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
+    for is_sealed in (False, True):
+        key = await guild.schema.seal(groups_url) if is_sealed else ""
+        monkeypatch.setenv("MEMORY_GUILD_SEAL_KEY", key)
+        async with login(groups_url, AGENT) as agent_url:
+            monkeypatch.setenv("MEMORY_GUILD_POOLER", "1")
+            with pgbouncer(agent_url, [user_of(agent_url)]) as folder:
+                async with guild.connect(through(folder, agent_url)):
+                    for number in range(12):
+                        async with guild.tenant_scope(f"tenant {number % 2}", agent_id="scribe") as scope:
+                            await guild.remember(f"{is_sealed} {number}", source_type="document")
+                            assert scope.group == ("public", "north")[number % 2]
+                    assert [len((await texts_of(f"tenant {number}"))[1]) for number in range(2)] == [
+                        6 + 6 * is_sealed
+                    ] * 2
+            monkeypatch.delenv("MEMORY_GUILD_POOLER")
